@@ -1,0 +1,191 @@
+"""Fixtures for tests in a real browser against a real server.
+
+* ``serve(script="app.py", **environment)`` starts ``streamlit run`` on a free loopback port and
+  returns its address, once per script and environment and test session.
+* ``chromium`` is one headless Chromium for the whole session, with software WebGL.
+* ``new_page(**context_options)`` opens a page in a context of its own (its own Streamlit session),
+  for example ``new_page(color_scheme="dark")``.
+* ``page`` is ``new_page()``: 1200 x 900, light, reduced motion.
+
+Each page carries two lists, ``page.problems`` (errors that no script caught) and ``page.outside``
+(addresses asked for that are not this machine). **Both must be empty when the test ends**; a test
+that provokes an error on purpose clears the list itself.
+
+Without Chromium these tests skip, unless ``CI`` is set: there they fail. ``CHROMIUM`` names
+another executable. Wait on what the page shows (``page.wait_for_function``), never sleep.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FLAGS = (
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-first-run",
+    "--hide-scrollbars",
+)
+LOCAL = ("http://127.0.0.1", "ws://127.0.0.1", "blob:", "data:", "about:")
+START_TIMEOUT_S = 60
+WAIT_MS = 30_000
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_healthy(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    end = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < end:
+        assert process.poll() is None, f"the server ended:\n{log.read_text('utf-8')}"
+        try:
+            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"the server did not answer:\n{log.read_text('utf-8')}")
+
+
+class Servers:
+    """The Streamlit servers of this test session."""
+
+    def __init__(self, logs: Path) -> None:
+        self.logs = logs
+        self.running: dict[Any, tuple[str, subprocess.Popen[bytes]]] = {}
+
+    def __call__(self, script: str | Path = "app.py", **environment: str) -> str:
+        """Address of a server that runs ``script`` (a path, relative to the repository)."""
+        key = (str(script), tuple(sorted(environment.items())))
+        if key not in self.running or self.running[key][1].poll() is not None:
+            self.running[key] = self._start(ROOT / script, environment)
+        return self.running[key][0]
+
+    def process(self, address: str) -> subprocess.Popen[bytes]:
+        """The process that serves an address."""
+        return next(process for at, process in self.running.values() if at == address)
+
+    def _start(
+        self, script: Path, environment: dict[str, str]
+    ) -> tuple[str, subprocess.Popen[bytes]]:
+        port = _free_port()
+        log = self.logs / f"{script.stem}-{port}.log"
+        options = {
+            "server.port": port,
+            "server.address": "127.0.0.1",
+            "server.headless": "true",
+            "server.fileWatcherType": "none",
+            "browser.gatherUsageStats": "false",
+        }
+        command = [sys.executable, "-m", "streamlit", "run", str(script)]
+        command += [f"--{name}={value}" for name, value in options.items()]
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+        address = f"http://127.0.0.1:{port}"
+        _wait_until_healthy(process, address, log)
+        return address, process
+
+    def stop(self) -> None:
+        """End all of them."""
+        for _, process in self.running.values():
+            process.terminate()
+        for _, process in self.running.values():
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Call it with a script to get the address of a server that runs it."""
+    servers = Servers(tmp_path_factory.mktemp("streamlit"))
+    yield servers
+    servers.stop()
+
+
+def _no_browser(reason: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(f"{reason}, but this run must test in a browser")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """One headless Chromium with software WebGL."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    found = (path for name in names if (path := shutil.which(name)))
+    executable = os.environ.get("CHROMIUM") or next(found, None)
+    if executable is None:
+        _no_browser("no Chromium is installed")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        _no_browser("playwright is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=executable, headless=True, args=list(FLAGS)
+        )
+        yield browser
+        browser.close()
+
+
+def _watch(page: Any) -> Any:
+    page.problems, page.outside = [], []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.on(
+        "request",
+        lambda request: None if request.url.startswith(LOCAL) else page.outside.append(request.url),
+    )
+    page.set_default_timeout(WAIT_MS)
+    return page
+
+
+@pytest.fixture
+def new_page(chromium: Any) -> Iterator[Callable[..., Any]]:
+    """Opens watched pages, each in a browser context of its own."""
+    opened: list[Any] = []
+
+    def open_page(**options: Any) -> Any:
+        defaults = {"viewport": {"width": 1200, "height": 900}, "reduced_motion": "reduce"}
+        context = chromium.new_context(**{**defaults, **options})
+        opened.append(_watch(context.new_page()))
+        return opened[-1]
+
+    yield open_page
+    problems = [problem for page in opened for problem in page.problems]
+    outside = [address for page in opened for address in page.outside]
+    for page in opened:
+        page.context.close()
+    assert problems == [], "a script in the page failed"
+    assert outside == [], "a request left the machine"
+
+
+@pytest.fixture
+def page(new_page: Callable[..., Any]) -> Any:
+    """A watched page, 1200 x 900, light theme, reduced motion."""
+    return new_page()
