@@ -1,0 +1,127 @@
+"""A series of maps with its time axis, unit and rule for coarsening."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.domain.arrays import frozen
+from engine.domain.grid import Grid
+from engine.errors import FieldError
+
+KNOWN_UNITS = ("vehicles", "trips", "people", "points", "share", "km/h", "mph", "µg/m³")
+"""Units that the product knows how to label; a field in another unit is refused."""
+
+
+class Aggregation(StrEnum):
+    """What happens to the values of cells, or of time steps, that are merged."""
+
+    SUM = "sum"
+    MEAN = "mean"
+
+
+@dataclass(frozen=True, eq=False)
+class FieldSeries:
+    """Maps over time on one grid.
+
+    Args:
+        name: what is measured, in plain words.
+        values: (T, R, C), finite or NaN where nothing was measured, non-negative.
+        grid: the grid of R rows and C columns.
+        start: beginning of the first step, with a time zone.
+        step: length of one step in real (not wall-clock) time.
+        unit: one of :data:`KNOWN_UNITS`.
+        aggregation: whether merged cells sum or average.
+
+    Raises:
+        FieldError: any of these does not fit.
+    """
+
+    name: str
+    values: NDArray[np.generic]
+    grid: Grid
+    start: datetime
+    step: timedelta
+    unit: str
+    aggregation: Aggregation
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.values)
+        if values.ndim != 3 or values.shape[1:] != self.grid.shape or not len(values):
+            raise FieldError(
+                "The field's shape does not fit its grid.",
+                f"values {values.shape}, grid {self.grid.shape}",
+                "Give values of shape (time steps, rows, columns).",
+            )
+        if values.dtype.kind not in "fiu":
+            raise FieldError("The field's values are no numbers.", str(values.dtype))
+        if values.dtype.kind != "u" and bool(np.any(values < 0)):
+            raise FieldError("The field has negative values.", self.name)
+        if values.dtype.kind == "f" and bool(np.any(np.isinf(values))):
+            raise FieldError("The field has infinite values.", self.name)
+        if self.start.tzinfo is None:
+            raise FieldError(
+                "The field's start has no time zone.",
+                self.start.isoformat(),
+                "Give one, for example Europe/Berlin.",
+            )
+        if self.step <= timedelta(0):
+            raise FieldError("The field's time step must be longer than zero.", str(self.step))
+        if self.unit not in KNOWN_UNITS:
+            raise FieldError(
+                f"The field's unit '{self.unit}' is not known.",
+                self.name,
+                f"Use one of: {', '.join(KNOWN_UNITS)}.",
+            )
+        if values.flags.writeable or not values.flags.c_contiguous:
+            object.__setattr__(self, "values", frozen(values))
+        object.__setattr__(self, "aggregation", Aggregation(self.aggregation))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def end(self) -> datetime:
+        """End of the last step, in the start's time zone."""
+        return self.time_of(len(self))
+
+    def time_of(self, index: int) -> datetime:
+        """Beginning of step ``index``, in the start's time zone (daylight saving respected)."""
+        zone = self.start.tzinfo
+        utc = self.start.astimezone(UTC) + index * self.step
+        return utc.astimezone(zone)
+
+    def index_of(self, when: datetime) -> int:
+        """The step that holds a moment.
+
+        Raises:
+            FieldError: the moment has no time zone, or lies outside the series.
+        """
+        if when.tzinfo is None:
+            raise FieldError("The time has no time zone.", when.isoformat())
+        # in UTC: a difference of two local times ignores daylight saving
+        index = (when.astimezone(UTC) - self.start.astimezone(UTC)) // self.step
+        if not 0 <= index < len(self):
+            raise FieldError(
+                "The time lies outside the field.",
+                f"{when.isoformat()} is not in {self.start.isoformat()} - {self.end.isoformat()}",
+            )
+        return index
+
+    def coarsen(self) -> "FieldSeries":
+        """The field on the coarse grid: cells summed or averaged by :attr:`aggregation`.
+
+        Returns:
+            A series of shape (T, R / N, C / N).
+        """
+        n, grid = self.grid.magnification, self.grid.coarse()
+        blocks = self.values.reshape(len(self), grid.rows, n, grid.cols, n)
+        if self.aggregation is Aggregation.SUM:
+            values = blocks.sum(axis=(2, 4))
+        else:
+            values = blocks.mean(axis=(2, 4))
+        return FieldSeries(
+            self.name, values, grid, self.start, self.step, self.unit, self.aggregation
+        )
