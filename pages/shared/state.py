@@ -1,0 +1,61 @@
+"""The only owner of ``st.session_state``: one frozen, typed :class:`AppState`, replaced as a whole.
+
+Widgets keep their own values under their own keys; what the pages need to know of each other is
+here. The city travels in the address as ``?city=…``, so that a link opens what its sender saw.
+"""
+
+import secrets
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import streamlit as st
+
+_KEY = "citybrush"
+DEFAULT_CITY = "adlershof"
+
+
+@dataclass(frozen=True)
+class AppState:
+    """What one browser tab is looking at.
+
+    Args:
+        session_id: names the tab towards the compute queue; random, not secret.
+        city_id: the city that the user chose.
+        cell: index of the clicked cell, row by row, or none.
+        job_id: the compute job that this tab waits for, or none.
+    """
+
+    session_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    city_id: str = DEFAULT_CITY
+    cell: int | None = None
+    job_id: str | None = None
+
+
+def get_state() -> AppState:
+    """The state of this tab; on its first run the city is taken from the address."""
+    state = st.session_state.get(_KEY)
+    if not isinstance(state, AppState):
+        state = AppState(city_id=st.query_params.get("city", DEFAULT_CITY))
+        st.session_state[_KEY] = state
+    return state
+
+
+def update_state(**changes: Any) -> AppState:
+    """Replace some of the state's values and return the new state."""
+    state = replace(get_state(), **changes)
+    st.session_state[_KEY] = state
+    return state
+
+
+def choose_city(city_id: str) -> AppState:
+    """Make a city the current one, forget what belonged to the last, and put it in the address."""
+    st.query_params["city"] = city_id
+    if city_id == get_state().city_id:
+        return get_state()
+    return update_state(city_id=city_id, cell=None, job_id=None)
+
+
+def component_state() -> MutableMapping[str, Any]:
+    """Where the map component keeps its documents: this tab's own mapping."""
+    return cast(MutableMapping[str, Any], st.session_state)
