@@ -1,0 +1,98 @@
+"""Samplers of a handful of evaluations: implicit steps of a chain, and the straight path."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from engine.diffusion.noise import draw
+from engine.diffusion.parametrisation import eps_from_x_0
+from engine.diffusion.reverse import Denoiser, Projection, SamplingStep, unchanged
+from engine.diffusion.schedules import Schedule, even_steps
+from engine.errors import InputError
+
+
+def implicit_step(
+    x_t: Tensor, x_0: Tensor, t_B: Tensor, next_B: Tensor, schedule: Schedule
+) -> Tensor:
+    """From step t to any earlier step without fresh noise.
+
+    Source: [DDIM] Eq. (12), sigma = 0.
+    """
+    eps = eps_from_x_0(x_t, x_0, t_B, schedule)
+    bar_next = schedule.at(schedule.alpha_bars, next_B, x_t)
+    return bar_next.sqrt() * x_0 + (1 - bar_next).sqrt() * eps
+
+
+@torch.no_grad()
+def sample_implicit(
+    denoise: Denoiser,
+    x_T: Tensor,
+    schedule: Schedule,
+    evaluations: int,
+    project: Projection = unchanged,
+) -> Iterator[SamplingStep]:
+    """A few steps of a trained chain, deterministic from the given noise. Source: [DDIM]."""
+    steps = [*even_steps(schedule.num_steps, evaluations), 0]
+    x_t = x_T
+    for done, (step, following) in enumerate(pairwise(steps), start=1):
+        t_B = torch.full((len(x_t),), step)
+        x_0 = project(denoise(x_t, t_B))
+        x_t = implicit_step(x_t, x_0, t_B, torch.full_like(t_B, following), schedule)
+        yield SamplingStep(done, len(steps) - 1, x_0)
+
+
+def straight_path(x_0: Tensor, eps: Tensor, time_B: Tensor) -> Tensor:
+    """The point between data (time 0) and noise (time 1) on the straight line through both.
+
+    Source: [RF] Eq. (1), whose time runs the other way.
+    """
+    time = time_B.reshape(-1, *([1] * (x_0.ndim - 1)))
+    return (1 - time) * x_0 + time * eps
+
+
+def straight_times(evaluations: int, last: float = 0.0) -> list[float]:
+    """``evaluations`` + 1 times from 1 down to ``last``, equally spaced.
+
+    Raises:
+        InputError: fewer than one evaluation.
+    """
+    if evaluations < 1:
+        raise InputError("A sampler needs at least one evaluation.", str(evaluations))
+    return [1 - (1 - last) * i / evaluations for i in range(evaluations + 1)]
+
+
+def straight_step(x_t: Tensor, x_0: Tensor, time: float, following: float) -> Tensor:
+    """Euler's step along the velocity (x_t - x_0) / time; exact when x_0 is."""
+    return x_0 + (x_t - x_0) * (following / time)
+
+
+@torch.no_grad()
+def sample_straight(
+    denoise: Denoiser,
+    shape: Sequence[int],
+    generators: Sequence[torch.Generator],
+    evaluations: int,
+    project: Projection = unchanged,
+) -> Iterator[SamplingStep]:
+    """Samples along the straight path; the first estimate is the posterior mean.
+
+    Source: [RF] algorithm 1, with a denoiser that predicts x_0.
+
+    Args:
+        denoise: estimate of x_0 from (x_t, time_B), time float32 in (0, 1].
+        shape: shape of one sample, without the batch axis.
+        generators: one per sample, on the CPU.
+        evaluations: number of network evaluations.
+        project: applied to each estimate of x_0.
+
+    Yields:
+        One :class:`SamplingStep` per evaluation; the last one's estimate is the sample.
+    """
+    times = straight_times(evaluations)
+    x_t = draw(shape, generators, torch.empty(0))
+    for done, (time, following) in enumerate(pairwise(times), start=1):
+        x_0 = project(denoise(x_t, torch.full((len(x_t),), time)))
+        x_t = straight_step(x_t, x_0, time, following)
+        yield SamplingStep(done, evaluations, x_0)
