@@ -12,6 +12,7 @@
     ├── CityError                  a city on disk
     │   ├── CityNotFoundError      no city of that name
     │   ├── CityDamagedError       a file is missing, truncated or edited
+    │   ├── CityReplacedError      written anew while it was open: open it again
     │   └── CityVersionError       written by a version that this one cannot read
     ├── StorageError               writing failed: a full disk, missing rights
     ├── SimulationError            the traffic simulator
@@ -82,6 +83,10 @@ class CityNotFoundError(CityError):
 
 class CityDamagedError(CityError):
     """A file of the city is missing, truncated or was edited."""
+
+
+class CityReplacedError(CityError):
+    """The city was written anew, or removed, while it was open: open it again."""
 
 
 class CityVersionError(CityError):

@@ -1,0 +1,1 @@
+"""Geography: grids, projections, hexagons, geometries. Only here are lat and lon swapped."""
