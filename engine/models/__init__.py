@@ -1,0 +1,10 @@
+"""Networks and their baselines, each usable without the rest of the product.
+
+``flows``        frames of a gridded count series, and the coarse maps that sensors would see
+``fieldfiles``   reads research files of gridded flows into ``flows``
+``masks``        which coarse cells are missing: fixed, random, quarter, blocks, strokes
+``conservation`` keeps observed totals exactly
+``weights``      safetensors with a card beside them
+``baselines``    what every model has to beat
+``diffrecon``    from an incomplete coarse map to a complete fine one
+"""

@@ -1,0 +1,132 @@
+"""The mean day of the training data, at several degrees of smoothing.
+
+Shapes: S slots a day, B frames, R x C fine cells.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.models.flows import FlowSeries, Index, Maps
+
+Sums = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """Mean counts per base step and slot of the day.
+
+    Args:
+        sums: (S, R, C) sum over the days.
+        days: (S,) number of days behind each slot.
+        window: base steps summed into a frame.
+        magnification: fine cells along one side of a coarse cell.
+    """
+
+    sums: Sums
+    days: NDArray[np.float64]
+    window: int
+    magnification: int
+
+    @property
+    def num_slots(self) -> int:
+        """S."""
+        return len(self.days)
+
+    def step_means(self, half_width: int) -> Maps:
+        """Mean of one base step at each slot, averaged over ± ``half_width`` slots (circular).
+
+        Returns:
+            (S, R, C) counts per base step.
+        """
+        sums, days = self._box(half_width)
+        return np.asarray(sums / np.maximum(days, 1)[:, None, None], dtype=np.float32)
+
+    def frame_means(self, half_width: int) -> Maps:
+        """Mean frame that begins at each slot: :meth:`step_means` summed over its steps.
+
+        Returns:
+            (S, R, C) counts per frame.
+        """
+        means = self.step_means(half_width)
+        frames = sum(np.roll(means, -offset, axis=0) for offset in range(self.window))
+        return np.asarray(frames, dtype=np.float32)
+
+    def _box(self, half_width: int) -> tuple[Sums, NDArray[np.float64]]:
+        """Sums and days over ± ``half_width`` slots around each slot."""
+        shifts = range(-half_width, half_width + 1)
+        sums = np.zeros_like(self.sums)
+        days = np.zeros_like(self.days)
+        for shift in shifts:
+            sums += np.roll(self.sums, shift, axis=0)
+            days += np.roll(self.days, shift)
+        return sums, days
+
+
+def fit_profile(series: FlowSeries) -> Profile:
+    """The mean day of a series."""
+    slots = series.slots(np.arange(len(series.values)))
+    sums = np.zeros((series.slots_per_day, *series.shape))
+    np.add.at(sums, slots, series.values)
+    days = np.bincount(slots, minlength=series.slots_per_day).astype(np.float64)
+    return Profile(sums, days, series.window, series.magnification)
+
+
+class OtherDays:
+    """The profile that a training frame would have seen, had it not been part of it.
+
+    A prior that contains its own target looks better in training than it ever will again. This
+    leaves out, for each frame, every base step of the frame's own surroundings.
+
+    Args:
+        series: the training series.
+        half_widths: degrees of smoothing, in slots, K of them.
+    """
+
+    def __init__(self, series: FlowSeries, half_widths: tuple[int, ...]) -> None:
+        profile = fit_profile(series)
+        self._series = series
+        self._half_widths = half_widths
+        self._boxes = [profile._box(width) for width in half_widths]
+        zero = np.zeros((1, *series.shape))
+        self._running = np.concatenate([zero, series.values.cumsum(0, dtype=np.float64)])
+
+    def frame_means(self, starts: Index) -> Maps:
+        """Mean frames of the other days at the slots of the frames at ``starts``.
+
+        Returns:
+            (B, K, R, C) counts per frame.
+        """
+        columns = [
+            sum(self._step_mean(starts + offset, k) for offset in range(self._series.window))
+            for k in range(len(self._half_widths))
+        ]
+        return np.stack(columns, axis=1).astype(np.float32)
+
+    def _step_mean(self, steps: Index, k: int) -> Sums:
+        width, (sums, days) = self._half_widths[k], self._boxes[k]
+        low = np.clip(steps - width, 0, len(self._series.values))
+        high = np.clip(steps + width + 1, 0, len(self._series.values))
+        own = self._running[high] - self._running[low]
+        slots = self._series.slots(steps)
+        remaining = days[slots] - (high - low)
+        # a single training day leaves nothing: fall back to its own mean
+        alone = remaining <= 0
+        own[alone] = 0
+        remaining = np.where(alone, np.maximum(days[slots], 1), remaining)
+        return np.asarray((sums[slots] - own) / remaining[:, None, None])
+
+
+def find_clock(series: FlowSeries, profile: Profile) -> int:
+    """The slot at which a series without a clock most likely begins.
+
+    Compares the city's total over the day with the profile's; uses coarse totals only.
+    """
+    totals = series.values.sum((1, 2), dtype=np.float64)
+    slots = np.arange(len(totals)) % profile.num_slots
+    counts = np.maximum(np.bincount(slots, minlength=profile.num_slots), 1)
+    day = np.bincount(slots, totals, minlength=profile.num_slots) / counts
+    known = profile.sums.sum((1, 2)) / np.maximum(profile.days, 1)
+    scores = [float(np.corrcoef(day, np.roll(known, -shift))[0, 1]) for shift in range(len(known))]
+    return int(np.argmax(scores))
