@@ -1,0 +1,22 @@
+"""HimNet: forecasting with heterogeneity-informed meta-parameters.
+
+[HimNet] Dong et al., "Heterogeneity-Informed Meta-Parameter Learning for Spatiotemporal Time
+Series Forecasting", KDD 2024, arXiv 2405.10800. Source lines name the part of the paper they
+implement, by its heading.
+
+=============  ===========================================================================
+``meta``       weights made from embeddings and pools, in three equal forms
+``recurrent``  graph convolution and gated recurrent cell on such weights
+``network``    the published network: two encoders, the joint decoder, scheduled sampling
+``objective``  masked loss and the sampling schedule
+``direct``     ours: a direct multi-horizon network with quantiles and a street-network term
+=============  ===========================================================================
+
+Shapes, here and in every module of the package::
+
+    B samples      N sensors        T input steps     H forecast steps
+    F features     D embedding      K inputs of a linear map           O its outputs
+    C hidden       Q quantiles      M = B x N rows
+
+A 1 in a suffix is an axis of that length, kept for broadcasting.
+"""
