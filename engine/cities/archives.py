@@ -37,6 +37,7 @@ def read_arrays(
     file: IO[bytes],
     where: str,
     keys: Collection[str] | None = None,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
     max_bytes: int = MAX_ARRAY_BYTES,
 ) -> dict[str, Array]:
     """Read arrays of an archive, none of them before its size is known to fit.
@@ -45,6 +46,7 @@ def read_arrays(
         file: the archive, seekable.
         where: its name, for messages.
         keys: the arrays wanted; all when None.
+        shapes: the shapes that arrays must have, by key.
         max_bytes: cap on all wanted arrays together, unpacked.
 
     Returns:
@@ -59,7 +61,10 @@ def read_arrays(
         total = sum(member.file_size for member in members.values())
         if total > max_bytes:
             raise _damaged(f"Its arrays take {total:,} bytes; at most {max_bytes:,} fit", where)
-        return {key: _read_member(archive, m, f"{where}: {key}") for key, m in members.items()}
+        return {
+            key: _read_member(archive, member, f"{where}: {key}", (shapes or {}).get(key))
+            for key, member in members.items()
+        }
 
 
 def read_headers(file: IO[bytes], where: str) -> dict[str, Header]:
@@ -114,9 +119,16 @@ def _members(
     return {key: members[key] for key in keys}
 
 
-def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> Array:
+def _read_member(
+    archive: zipfile.ZipFile,
+    member: zipfile.ZipInfo,
+    where: str,
+    expected: tuple[int, ...] | None,
+) -> Array:
     with archive.open(member) as stream:
         shape, dtype, fortran = _read_header(stream, member.file_size, where)
+        if expected is not None and shape != expected:
+            raise _damaged("An array has another shape than it should", f"{where}: {shape}")
         flat = np.empty(prod(shape), dtype)
         _read_into(stream, flat, where)
         if stream.read(1):

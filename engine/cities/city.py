@@ -59,6 +59,7 @@ class City(Recordings):
 
     Args:
         folder: the city's folder.
+        whole: refuse a city of which any file is missing or has another size.
 
     Raises:
         CityNotFoundError: no city there.
@@ -66,8 +67,8 @@ class City(Recordings):
         CityVersionError: written in another version of the format.
     """
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(CityFiles(folder))
+    def __init__(self, folder: Path, whole: bool = True) -> None:
+        super().__init__(CityFiles(folder, whole))
         self._lock = threading.RLock()
         self._cached_field = lru_cache(maxsize=_CACHED_FIELDS)(super().field)
         self._cached_table = lru_cache(maxsize=None)(self._read_geo)

@@ -31,6 +31,8 @@ class CityFiles:
 
     Args:
         folder: the city's folder.
+        whole: refuse the folder when any file is missing or has another size; otherwise each
+            file is looked at only when it is opened.
 
     Raises:
         CityNotFoundError: no folder, or no ``city.json`` in it.
@@ -38,12 +40,14 @@ class CityFiles:
         CityVersionError: an unknown version.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, whole: bool = True) -> None:
         self.folder = folder
         for attempt in range(_OPEN_TRIES):
             content = read_metadata_bytes(folder)
             self.digest = hashlib.sha256(content).hexdigest()
             self.metadata: CityMetadata = parse_metadata(content)
+            if not whole:
+                return
             try:
                 for name, entry in self.metadata.files.items():
                     self._check_size(name, entry, _stat(self._locate(name), name))

@@ -104,7 +104,8 @@ class Recordings:
         path = field_path(name, self.prefix)
         entry = self.files.entry(path)
         with self.files.open(path) as file:
-            values = read_arrays(file, path, ["values"])["values"]
+            shape = (*entry.shape[:1], *self.files.metadata.grid.shape)
+            values = read_arrays(file, path, ["values"], {"values": shape})["values"]
         return as_damage(path, lambda: self._field_series(name, entry, values))
 
     def segments(self) -> SegmentSeries:
@@ -119,7 +120,8 @@ class Recordings:
             raise CityError("The city has no series of street segments.")
         entry = self.files.entry(path)
         with self.files.open(path) as file:
-            arrays = read_arrays(file, path, ["speed_kmh", "count", "sensor_ids"])
+            shapes = {"speed_kmh": entry.shape, "count": entry.shape, "sensor_ids": entry.shape[1:]}
+            arrays = read_arrays(file, path, shapes, shapes)
         ids = tuple(str(name) for name in arrays["sensor_ids"])
         start, step = _time_axis(entry, path)
         speed = decode_speed(arrays["speed_kmh"], entry.scales.get("speed_kmh", 1.0))
@@ -134,7 +136,7 @@ class Recordings:
     @property
     def num_trajectories(self) -> int:
         """Number of trips, as ``city.json`` has it."""
-        return sum(self.files.entry(path).shape[0] for path in self._parts() if path)
+        return sum(sum(self.files.entry(path).shape[:1]) for path in self.trajectory_parts())
 
     def trajectories(self, wanted: TripFilter | None = None) -> Iterator[TrajectoryBatch]:
         """Stream trips, one row group at a time; those that hold nothing wanted are not read.
@@ -147,8 +149,8 @@ class Recordings:
         """
         wanted = wanted or TripFilter()
         left = wanted.limit
-        for path in self._parts():
-            for batch in self._read_part(path, wanted):
+        for path in self.trajectory_parts():
+            for batch in self.read_part(path, wanted):
                 batch = batch if left is None else batch.take(range(min(left, len(batch))))
                 if left is not None:
                     left -= len(batch)
@@ -157,11 +159,24 @@ class Recordings:
                 if left == 0:
                     return
 
-    def _read_part(self, path: str, wanted: TripFilter) -> Iterator[TrajectoryBatch]:
+    def trajectory_parts(self) -> list[str]:
+        """The files of the trajectories, in order."""
+        head = join_name(self.prefix, "trajectories/")
+        parts = (n for n, e in self._listed() if e.kind is FileKind.TRAJECTORIES)
+        return sorted(n for n in parts if n.startswith(head))
+
+    def read_part(self, path: str, wanted: TripFilter) -> Iterator[TrajectoryBatch]:
+        """Stream the wanted trips of one file; its limit is passed over.
+
+        Raises:
+            CityDamagedError: the file is missing, truncated, edited, or does not fit.
+        """
         entry = self.files.entry(path)
         step_s, scale = entry.step_s or 0.0, entry.scales.get(SPEED_COLUMN, 1.0)
         with self.files.open(path) as file:
             parquet = open_table(file, path, tuple(COLUMNS))
+            if (parquet.metadata.num_rows,) != entry.shape[:1]:
+                raise CityDamagedError("A file holds another number of trips than listed.", path)
             columns = [n for n in (*COLUMNS, SPEED_COLUMN) if n in parquet.schema_arrow.names]
             for index in range(parquet.metadata.num_row_groups):
                 if _is_outside(parquet, index, wanted):
@@ -173,11 +188,6 @@ class Recordings:
                     ),
                 )
                 yield group.take(_chosen(group, wanted))
-
-    def _parts(self) -> list[str]:
-        head = join_name(self.prefix, "trajectories/")
-        parts = (n for n, e in self._listed() if e.kind is FileKind.TRAJECTORIES)
-        return sorted(n for n in parts if n.startswith(head))
 
     def _listed(self) -> Iterator[tuple[str, FileEntry]]:
         return iter(self.files.metadata.files.items())
