@@ -23,6 +23,7 @@ from engine.domain.fields import Aggregation, FieldSeries
 from engine.domain.grid import MAX_CELLS, Grid
 from engine.domain.maps import OccupancyMap, SensorMask
 from engine.domain.scenario import Question, Result, Scenario
+from engine.domain.time import TimeAxis
 
 __all__ = [
     "MAX_CELLS",
@@ -41,6 +42,7 @@ __all__ = [
     "Scenario",
     "SensorMask",
     "SetOccupancy",
+    "TimeAxis",
     "edit_from_json",
     "edit_to_json",
 ]

@@ -1,7 +1,7 @@
 """A series of maps with its time axis, unit and rule for coarsening."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engine.domain.arrays import frozen
 from engine.domain.grid import Grid
+from engine.domain.time import TimeAxis
 from engine.errors import FieldError
 
 KNOWN_UNITS = ("vehicles", "trips", "people", "points", "share", "km/h", "mph", "µg/m³")
@@ -61,14 +62,7 @@ class FieldSeries:
             raise FieldError("The field has negative values.", self.name)
         if values.dtype.kind == "f" and bool(np.any(np.isinf(values))):
             raise FieldError("The field has infinite values.", self.name)
-        if self.start.tzinfo is None:
-            raise FieldError(
-                "The field's start has no time zone.",
-                self.start.isoformat(),
-                "Give one, for example Europe/Berlin.",
-            )
-        if self.step <= timedelta(0):
-            raise FieldError("The field's time step must be longer than zero.", str(self.step))
+        TimeAxis(self.start, self.step, len(values))
         if self.unit not in KNOWN_UNITS:
             raise FieldError(
                 f"The field's unit '{self.unit}' is not known.",
@@ -83,32 +77,22 @@ class FieldSeries:
         return len(self.values)
 
     @property
+    def axis(self) -> TimeAxis:
+        """The steps in time."""
+        return TimeAxis(self.start, self.step, len(self))
+
+    @property
     def end(self) -> datetime:
         """End of the last step, in the start's time zone."""
-        return self.time_of(len(self))
+        return self.axis.end
 
     def time_of(self, index: int) -> datetime:
-        """Beginning of step ``index``, in the start's time zone (daylight saving respected)."""
-        zone = self.start.tzinfo
-        utc = self.start.astimezone(UTC) + index * self.step
-        return utc.astimezone(zone)
+        """Beginning of step ``index``; see :meth:`TimeAxis.time_of`."""
+        return self.axis.time_of(index)
 
     def index_of(self, when: datetime) -> int:
-        """The step that holds a moment.
-
-        Raises:
-            FieldError: the moment has no time zone, or lies outside the series.
-        """
-        if when.tzinfo is None:
-            raise FieldError("The time has no time zone.", when.isoformat())
-        # in UTC: a difference of two local times ignores daylight saving
-        index = (when.astimezone(UTC) - self.start.astimezone(UTC)) // self.step
-        if not 0 <= index < len(self):
-            raise FieldError(
-                "The time lies outside the field.",
-                f"{when.isoformat()} is not in {self.start.isoformat()} - {self.end.isoformat()}",
-            )
-        return index
+        """The step that holds a moment; see :meth:`TimeAxis.index_of`."""
+        return self.axis.index_of(when)
 
     def coarsen(self) -> "FieldSeries":
         """The field on the coarse grid: cells summed or averaged by :attr:`aggregation`.

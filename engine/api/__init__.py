@@ -1,0 +1,50 @@
+"""The use cases of the product: what the pages, Python users and the command line call.
+
+The only part of the engine that composes the others. Importing it loads neither torch nor the
+simulator; answers that need them are computed by workers (:mod:`engine.compute`).
+
+* Cities: :func:`list_city_cards`, :func:`open_city`, :func:`city_card`, :func:`city_picture`.
+* Looking into one: :func:`field_weeks`, :func:`week_maps`, :func:`place_series`.
+* Answers: :class:`ComputeService` takes jobs and keeps the line.
+"""
+
+from engine.api.cards import CityCard, Fact, city_card, city_picture, list_city_cards
+from engine.api.explore import (
+    Cells,
+    Place,
+    PlaceKind,
+    PlaceSeries,
+    Shown,
+    WeekMaps,
+    field_weeks,
+    place_series,
+    week_maps,
+)
+from engine.api.weeks import Week
+from engine.cities import City
+from engine.cities.registry import open_city
+from engine.compute.service import ComputeService, ServiceStatus
+from engine.compute.workers import WorkerStatus
+
+__all__ = [
+    "Cells",
+    "City",
+    "CityCard",
+    "ComputeService",
+    "Fact",
+    "Place",
+    "PlaceKind",
+    "PlaceSeries",
+    "ServiceStatus",
+    "Shown",
+    "Week",
+    "WeekMaps",
+    "WorkerStatus",
+    "city_card",
+    "city_picture",
+    "field_weeks",
+    "list_city_cards",
+    "open_city",
+    "place_series",
+    "week_maps",
+]

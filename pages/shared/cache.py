@@ -1,0 +1,79 @@
+"""What is kept between runs of a page, for all tabs of this server.
+
+A city is opened once and shared; derived maps and series are kept under the city's digest, so
+that a city that was written anew is never shown from memory.
+"""
+
+from datetime import date
+
+import streamlit as st
+
+from engine import api
+
+_MAX_CITIES = 4
+_MAX_WEEKS = 24
+_MAX_SERIES = 64
+_SECONDS_LISTED = 5
+
+
+@st.cache_resource(show_spinner=False)
+def compute() -> api.ComputeService:
+    """The one compute service of this server; it starts by itself in the background."""
+    service = api.ComputeService()
+    service.start()
+    return service
+
+
+@st.cache_data(ttl=_SECONDS_LISTED, show_spinner=False)
+def city_cards() -> tuple[api.CityCard, ...]:
+    """All cities on this machine."""
+    return api.list_city_cards()
+
+
+@st.cache_resource(max_entries=_MAX_CITIES, show_spinner=False)
+def _picture(city_id: str, digest: str) -> str:  # noqa: ARG001 - the digest is part of the key
+    return api.city_picture(api.open_city(city_id))
+
+
+def city_picture(city_id: str) -> str:
+    """The city from above, as SVG."""
+    return str(_picture(city_id, api.open_city(city_id).digest))
+
+
+@st.cache_resource(max_entries=_MAX_WEEKS, show_spinner=False)
+def _week_maps(
+    city_id: str,
+    digest: str,  # noqa: ARG001 - part of the key
+    field: str,
+    monday: date,
+    shown: api.Shown,
+    cells: api.Cells,
+) -> api.WeekMaps:
+    return api.week_maps(api.open_city(city_id), field, monday, shown, cells)
+
+
+def week_maps(
+    city: api.City, field: str, monday: date, shown: api.Shown, cells: api.Cells
+) -> api.WeekMaps:
+    """One week of a field as maps; shared by all tabs, so nobody may change it."""
+    maps: api.WeekMaps = _week_maps(city.id, city.digest, field, monday, shown, cells)
+    return maps
+
+
+@st.cache_resource(max_entries=_MAX_SERIES, show_spinner=False)
+def _series(
+    city_id: str,
+    digest: str,  # noqa: ARG001 - part of the key
+    field: str,
+    place: api.Place,
+    monday: date,
+) -> api.PlaceSeries:
+    return api.place_series(api.open_city(city_id), field, place, monday)
+
+
+def place_series(
+    city: api.City, field: str, place: api.Place, monday: date
+) -> api.PlaceSeries:
+    """One place through one week."""
+    series: api.PlaceSeries = _series(city.id, city.digest, field, place, monday)
+    return series
