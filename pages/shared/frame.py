@@ -22,6 +22,7 @@ PAGES = (
     ("app.py", "Start", ":material/home:"),
     ("pages/city.py", "City", ":material/location_city:"),
 )
+SIDEBAR_PX = 240
 log = logging.getLogger(__name__)
 
 
@@ -35,6 +36,7 @@ def start_page(title: str) -> AppState:
         page_title=f"{title} · Citybrush",
         page_icon=str(BRAND / "mark.svg"),
         layout="wide",
+        initial_sidebar_state=SIDEBAR_PX,
         menu_items={"About": "Citybrush: paint a what-if onto a city, and see what follows."},
     )
     st.logo(str(BRAND / "logo.svg"), icon_image=str(BRAND / "mark.svg"), size="large")

@@ -3,8 +3,13 @@
 import re
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+# Markdown makes links of bare addresses even where every sign is escaped; an invisible
+# non-breaking joiner keeps them text
+_LINKS = re.compile(r"(://|www\.|@)", re.IGNORECASE)
+_JOINER = "\u2060"
 
 
 def as_text(value: str) -> str:
     """The value escaped, so that Streamlit's Markdown shows it letter by letter, on one line."""
-    return _PUNCTUATION.sub(r"\\\1", " ".join(value.split()))
+    plain = _LINKS.sub(lambda found: _JOINER.join(found[0]), " ".join(value.split()))
+    return _PUNCTUATION.sub(r"\\\1", plain)

@@ -1,0 +1,79 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from small_city import write_small_city
+from streamlit.testing.v1 import AppTest
+
+from engine.cities import registry
+
+APP = str(Path(__file__).parents[2] / "app.py")
+
+
+def run(**query):
+    app = AppTest.from_file(APP, default_timeout=30)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+def texts(app):
+    return " ".join(element.value for element in [*app.markdown, *app.caption, *app.subheader])
+
+
+def test_a_city_shows_what_it_holds(data):
+    app = run()
+    assert "Kleinstadt" in texts(app)
+    assert "simulated traffic on real streets" in texts(app).replace("\\", "")
+    facts = {metric.label: metric.value for metric in app.metric}
+    assert facts == {
+        "Traffic": "3 weeks",
+        "Grid": "16 × 16 cells",
+        "Street sensors": "4",
+        "Streets": "4",
+    }
+
+
+def test_no_city_is_said_and_not_an_error(data, monkeypatch, tmp_path):
+    monkeypatch.setenv(registry.DATA_VARIABLE, str(tmp_path))
+    app = run()
+    assert len(app.info) == 1
+    assert not app.error
+
+
+def test_a_damaged_city_is_named_and_the_other_opens(data, monkeypatch, tmp_path):
+    shutil.copytree(data, tmp_path / "data")
+    write_small_city(tmp_path / "data" / "cities", "broken", "Bruchstadt")
+    field = tmp_path / "data" / "cities" / "broken" / "fields" / "flow.npz"
+    field.write_bytes(field.read_bytes()[:-100])
+    monkeypatch.setenv(registry.DATA_VARIABLE, str(tmp_path / "data"))
+    app = run()
+    assert "Bruchstadt" in texts(app)
+    assert "Kleinstadt" in texts(app)
+    assert len(app.warning) == 1
+    assert "flow" in app.warning[0].value
+
+
+def test_choosing_another_city_is_remembered(data, monkeypatch, tmp_path):
+    shutil.copytree(data, tmp_path / "data")
+    write_small_city(tmp_path / "data" / "cities", "other", "Andernach")
+    monkeypatch.setenv(registry.DATA_VARIABLE, str(tmp_path / "data"))
+    app = run(city="small")
+    app.button(key="choose-other").click().run()
+    assert not app.exception
+    assert app.query_params["city"] == "other"
+    assert [button.key for button in app.button] == ["choose-small"]
+
+
+@pytest.mark.parametrize(
+    "title", ["<img src=x onerror=alert(1)>", "![x](http://evil.example/x.png)", ":red[x] $x$ `x`"]
+)
+def test_titles_stay_text(data, monkeypatch, tmp_path, title):
+    write_small_city(tmp_path / "cities", "odd", title)
+    monkeypatch.setenv(registry.DATA_VARIABLE, str(tmp_path))
+    app = run()
+    shown = app.subheader[0].value
+    assert shown.replace("\\", "").replace("\u2060", "") == title
+    assert all(shown[i - 1] == "\\" for i, sign in enumerate(shown) if sign in "<>![](){}$`:")
