@@ -28,6 +28,7 @@ class Question:
     page: str = ""
 
 
+PICTURE_PX = 200
 QUESTIONS = (
     Question(
         "Missing sensors",
@@ -55,15 +56,15 @@ def draw_city(card: api.CityCard, is_chosen: bool) -> None:
             st.subheader(as_text(card.title), anchor=False)
             st.warning(as_text(card.problem), title="This city cannot be opened")
             return
-        picture, text = st.columns([1, 3], vertical_alignment="center", gap="medium")
-        with picture, engine_errors(stop=False):
-            st.image(
-                cache.city_picture(card.city_id),
-                width="stretch",
-                alt=f"Mean traffic and streets of {card.title}, seen from above",
-            )
-        with text:
-            _draw_text(card, is_chosen)
+        with st.container(horizontal=True, vertical_alignment="center", gap="medium", wrap=False):
+            with engine_errors(stop=False):
+                st.image(
+                    cache.city_picture(card.city_id),
+                    width=PICTURE_PX,
+                    alt=f"Mean traffic and streets of {card.title}, seen from above",
+                )
+            with st.container():
+                _draw_text(card, is_chosen)
 
 
 def _draw_text(card: api.CityCard, is_chosen: bool) -> None:
