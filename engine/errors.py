@@ -14,6 +14,7 @@
     │   ├── CityDamagedError       a file is missing, truncated or edited
     │   ├── CityReplacedError      written anew while it was open: open it again
     │   └── CityVersionError       written by a version that this one cannot read
+    ├── WeightsError               a weight file: missing, damaged, for another city or model
     ├── StorageError               writing failed: a full disk, missing rights
     ├── SimulationError            the traffic simulator
     │   ├── SimulatorMissingError  SUMO is not installed
@@ -91,6 +92,10 @@ class CityReplacedError(CityError):
 
 class CityVersionError(CityError):
     """The city was written in a format that this version does not read."""
+
+
+class WeightsError(EngineError):
+    """A weight file is missing, damaged, or made for another city or model."""
 
 
 class StorageError(EngineError):
