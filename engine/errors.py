@@ -8,6 +8,7 @@
     │   ├── FieldError             values, start, step or unit of a field series
     │   ├── MaskError              shape or content of a sensor mask
     │   ├── OccupancyError         shape or content of an occupancy map
+    │   ├── SensorError            a table of sensor readings, its time axis, its graph
     │   └── ScenarioError          edits, parameters or seeds of a scenario
     ├── CityError                  a city on disk
     │   ├── CityNotFoundError      no city of that name
@@ -68,6 +69,10 @@ class MaskError(InputError):
 
 class OccupancyError(InputError):
     """An occupancy map of the wrong shape or content."""
+
+
+class SensorError(InputError):
+    """Sensor readings whose values, times, sensors or graph do not fit."""
 
 
 class ScenarioError(InputError):

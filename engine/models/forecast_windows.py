@@ -13,79 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.errors import InputError
-
-UNKNOWN_WEEKDAY = -1
-"""Stands where the series does not say which day of the week a step belongs to."""
-
-
-@dataclass(frozen=True, eq=False)
-class TimeAxis:
-    """Which slot of the day, and which weekday, each step of a series belongs to.
-
-    Args:
-        slot_T: int64, 0 <= slot < steps_per_day.
-        weekday_T: int64, Monday 0 ... Sunday 6, or :data:`UNKNOWN_WEEKDAY`.
-        steps_per_day: number of slots of a day.
-    """
-
-    slot_T: NDArray[np.int64]
-    weekday_T: NDArray[np.int64]
-    steps_per_day: int
-
-    def __post_init__(self) -> None:
-        if self.slot_T.shape != self.weekday_T.shape or self.slot_T.ndim != 1:
-            raise InputError("Slots and weekdays of a time axis differ in length.")
-        if len(self.slot_T) and not (
-            self.slot_T.min() >= 0 and self.slot_T.max() < self.steps_per_day
-        ):
-            raise InputError(
-                "A time slot lies outside the day.",
-                f"slots {self.slot_T.min()} to {self.slot_T.max()}, day of {self.steps_per_day}",
-            )
-
-    def __len__(self) -> int:
-        return len(self.slot_T)
-
-    @classmethod
-    def counted(
-        cls,
-        num_steps: int,
-        start_slot: int,
-        steps_per_day: int,
-        start_weekday: int = UNKNOWN_WEEKDAY,
-        days: tuple[int, ...] = tuple(range(7)),
-    ) -> "TimeAxis":
-        """An axis without dates: steps follow each other, and so do the weekdays in ``days``.
-
-        Args:
-            num_steps: T.
-            start_slot: slot of the first step.
-            steps_per_day: number of slots of a day.
-            start_weekday: weekday of the first step, if known.
-            days: the weekdays that the series has, in order (Monday to Friday: 0 to 4).
-
-        Raises:
-            InputError: the slot is not in the day, or the weekday not among the days.
-        """
-        if not 0 <= start_slot < steps_per_day:
-            raise InputError(
-                f"The first step's number in the day must be from 0 to {steps_per_day - 1}.",
-                str(start_slot),
-            )
-        count = start_slot + np.arange(num_steps, dtype=np.int64)
-        if start_weekday == UNKNOWN_WEEKDAY:
-            weekday = np.full(num_steps, UNKNOWN_WEEKDAY, dtype=np.int64)
-        elif start_weekday in days:
-            order = np.array(days, dtype=np.int64)
-            weekday = order[(days.index(start_weekday) + count // steps_per_day) % len(days)]
-        else:
-            raise InputError("The first step's weekday is not among the series' days.")
-        return cls(count % steps_per_day, weekday, steps_per_day)
-
-    def part(self, begin: int, end: int) -> "TimeAxis":
-        """Steps ``begin`` to ``end``, the latter excluded."""
-        return TimeAxis(self.slot_T[begin:end], self.weekday_T[begin:end], self.steps_per_day)
+from engine.domain.sensors import SensorSeries, TimeAxis
+from engine.errors import SensorError
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +27,7 @@ class WindowBatch:
         truth_BHN: what followed.
         truth_valid_BHN: bool, where it is known.
         slot_BS: slots of the day of the S = T + H steps.
-        weekday_BS: weekdays, or :data:`UNKNOWN_WEEKDAY`.
+        weekday_BS: weekdays, or negative.
     """
 
     history_BTN: Tensor
@@ -128,7 +57,7 @@ class WindowSet:
         horizon: steps that it is asked for.
 
     Raises:
-        InputError: shapes differ, or the series is too short for one window.
+        SensorError: shapes differ, or the series is too short for one window.
     """
 
     values_TN: NDArray[np.float32]
@@ -139,18 +68,24 @@ class WindowSet:
 
     def __post_init__(self) -> None:
         if self.values_TN.ndim != 2 or self.values_TN.shape != self.valid_TN.shape:
-            raise InputError(
+            raise SensorError(
                 "Values and validity of a series must both have the shape (steps, sensors).",
                 f"{self.values_TN.shape} and {self.valid_TN.shape}",
             )
         if len(self.axis) != len(self.values_TN):
-            raise InputError("The time axis is not as long as the series.")
+            raise SensorError("The time axis is not as long as the series.")
         if len(self) < 1:
-            raise InputError(
+            raise SensorError(
                 "The series is too short for a forecast.",
                 f"{len(self.values_TN)} steps",
                 f"Give at least {self.history + self.horizon} steps.",
             )
+
+    @classmethod
+    def of(cls, series: SensorSeries, history: int = 12, horizon: int = 12) -> "WindowSet":
+        """All windows of a series."""
+        valid_TN = np.isfinite(series.values_TN)
+        return cls(series.values_TN, valid_TN, series.axis, history, horizon)
 
     def __len__(self) -> int:
         return len(self.values_TN) - self.history - self.horizon + 1
@@ -189,11 +124,11 @@ def measure_scale(
     """Mean and standard deviation of the valid values, in the data's unit.
 
     Raises:
-        InputError: nothing is valid, or nothing varies.
+        SensorError: nothing is valid, or nothing varies.
     """
     known = values_TN[valid_TN].astype(np.float64)
     if not known.size or not known.std() > 0:
-        raise InputError(
+        raise SensorError(
             "The series has no valid value that varies.", "", "Check the missing-value rule."
         )
     return float(known.mean()), float(known.std())

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from engine.models.forecast_windows import UNKNOWN_WEEKDAY, TimeAxis, WindowSet
+from engine.domain.sensors import UNKNOWN_WEEKDAY, TimeAxis
+from engine.models.forecast_windows import WindowSet
 from engine.models.himnet.meta import Hoisted, Reassociated, Regenerated
 from engine.models.himnet.network import HimNet, HimNetConfig, Teacher
 
