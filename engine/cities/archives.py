@@ -87,7 +87,7 @@ def pack_arrays(arrays: Mapping[str, Array]) -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for key in sorted(arrays):
-            array = np.ascontiguousarray(arrays[key])
+            array = np.asarray(arrays[key], order="C")
             little = array.astype(array.dtype.newbyteorder("<"), copy=False)
             info = zipfile.ZipInfo(f"{key}.npy", _EPOCH)
             info.compress_type = zipfile.ZIP_DEFLATED
@@ -134,7 +134,7 @@ def _read_member(
         if stream.read(1):
             raise _damaged("An array is longer than it declares", where)
     array = flat.reshape(shape, order="F" if fortran else "C")
-    array = np.ascontiguousarray(array.astype(dtype.newbyteorder("="), copy=False))
+    array = np.asarray(array.astype(dtype.newbyteorder("="), copy=False), order="C")
     array.setflags(write=False)
     return array
 

@@ -71,6 +71,8 @@ class CityFiles:
         entry = self.entry(name)
         try:
             file = self._locate(name).open("rb")
+        except FileNotFoundError as error:
+            raise self._damaged("A file of the city is missing", name) from error
         except OSError as error:
             raise self._damaged("A file of the city cannot be opened", name) from error
         with file:

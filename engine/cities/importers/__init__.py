@@ -1,0 +1,1 @@
+"""Readers of other formats, each in its own module; none trusts the file it reads."""
