@@ -8,7 +8,7 @@ from torch import Tensor
 
 from engine.diffusion.noise import draw
 from engine.diffusion.parametrisation import eps_from_x_0
-from engine.diffusion.reverse import Denoiser, Projection, SamplingStep, unchanged
+from engine.diffusion.reverse import CPU, Denoiser, Projection, SamplingStep, unchanged
 from engine.diffusion.schedules import Schedule, even_steps
 from engine.errors import InputError
 
@@ -37,7 +37,7 @@ def sample_implicit(
     steps = [*even_steps(schedule.num_steps, evaluations), 0]
     x_t = x_T
     for done, (step, following) in enumerate(pairwise(steps), start=1):
-        t_B = torch.full((len(x_t),), step)
+        t_B = torch.full((len(x_t),), step, device=x_t.device)
         x_0 = project(denoise(x_t, t_B))
         x_t = implicit_step(x_t, x_0, t_B, torch.full_like(t_B, following), schedule)
         yield SamplingStep(done, len(steps) - 1, x_0)
@@ -75,6 +75,7 @@ def sample_straight(
     generators: Sequence[torch.Generator],
     evaluations: int,
     project: Projection = unchanged,
+    device: torch.device = CPU,
 ) -> Iterator[SamplingStep]:
     """Samples along the straight path; the first estimate is the posterior mean.
 
@@ -86,13 +87,14 @@ def sample_straight(
         generators: one per sample, on the CPU.
         evaluations: number of network evaluations.
         project: applied to each estimate of x_0.
+        device: where the denoiser works.
 
     Yields:
         One :class:`SamplingStep` per evaluation; the last one's estimate is the sample.
     """
     times = straight_times(evaluations)
-    x_t = draw(shape, generators, torch.empty(0))
+    x_t = draw(shape, generators, torch.empty(0, device=device))
     for done, (time, following) in enumerate(pairwise(times), start=1):
-        x_0 = project(denoise(x_t, torch.full((len(x_t),), time)))
+        x_0 = project(denoise(x_t, torch.full((len(x_t),), time, device=device)))
         x_t = straight_step(x_t, x_0, time, following)
         yield SamplingStep(done, evaluations, x_0)

@@ -10,6 +10,8 @@ from engine.diffusion.noise import draw
 from engine.diffusion.posterior import posterior_mean, posterior_variance
 from engine.diffusion.schedules import Schedule
 
+CPU = torch.device("cpu")
+
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 """(x_t, t_B) -> estimate of x_0. The condition, and what the network predicts, are inside it."""
 
@@ -53,6 +55,7 @@ def sample_ancestral(
     schedule: Schedule,
     generators: Sequence[torch.Generator],
     project: Projection = unchanged,
+    device: torch.device = CPU,
 ) -> Iterator[SamplingStep]:
     """All T steps from pure noise, as a pure loop that yields its progress.
 
@@ -64,13 +67,14 @@ def sample_ancestral(
         schedule: variances.
         generators: one per sample, on the CPU.
         project: applied to each estimate of x_0.
+        device: where the denoiser works.
 
     Yields:
         One :class:`SamplingStep` per network evaluation.
     """
-    x_t = draw(shape, generators, torch.empty(0))
+    x_t = draw(shape, generators, torch.empty(0, device=device))
     for step in range(schedule.num_steps, 0, -1):
-        t_B = torch.full((len(x_t),), step)
+        t_B = torch.full((len(x_t),), step, device=x_t.device)
         x_0 = project(denoise(x_t, t_B))
         eps = draw(shape, generators, x_t)
         x_t = reverse_step(x_t, x_0, t_B, eps, schedule)

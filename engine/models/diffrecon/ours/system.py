@@ -1,0 +1,282 @@
+"""From observations to the best map, samples of it, and bands around it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.diffusion.fewstep import sample_straight
+from engine.diffusion.noise import sample_generator
+from engine.errors import InputError, MaskError, WeightsError
+from engine.models.baselines.profile import Profile
+from engine.models.diffrecon.ours.bands import UNCALIBRATED, Bands, spread_of
+from engine.models.diffrecon.ours.condition import Condition
+from engine.models.diffrecon.ours.config import MAX_EVALUATIONS, MAX_SAMPLES, Config
+from engine.models.diffrecon.ours.networks import (
+    MeanEstimate,
+    fine_of,
+    project_residual,
+    relative_error_of_totals,
+)
+from engine.models.diffrecon.ours.objective import Networks, build_networks
+from engine.models.flows import Maps, coarsen, spread
+from engine.models.observations import Observations
+from engine.models.weights import fill_module, load_weights, save_weights
+
+KIND = "diffrecon-ours"
+CHUNK = 8
+"""Samples are computed in chunks of exactly this size: a matrix product of another size rounds
+differently, and sample 3 must not depend on how many others were asked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """The answer for one frame, as far as it is known.
+
+    Args:
+        estimate: (R, C) best map, counts.
+        coarse: (I, J) completed coarse map.
+        samples: (S, R, C) possible maps so far; S = 0 for the preview.
+        lower: (R, C) lower end of the 90 % band; equal to the estimate without samples.
+        upper: (R, C) upper end.
+        evaluations: network evaluations so far.
+        total_evaluations: network evaluations in all.
+        conservation: largest relative error of an observed total, in estimate and samples.
+    """
+
+    estimate: Maps
+    coarse: Maps
+    samples: Maps
+    lower: Maps
+    upper: Maps
+    evaluations: int
+    total_evaluations: int
+    conservation: float
+
+
+class Reconstructor:
+    """Trained networks with the history that they correct.
+
+    Args:
+        config: sizes.
+        step_means: (S, R, C) float32, the mean day: counts per base step.
+        members: one or more trained networks; their best maps are averaged, samples alternate.
+        bands: calibrated band factors.
+        card: what is known about the weights.
+        device: where the networks work.
+
+    Raises:
+        WeightsError: the history does not fit the configuration, or there are no networks.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        step_means: Maps,
+        members: Sequence[Networks],
+        bands: Bands = UNCALIBRATED,
+        card: dict[str, Any] | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        n = config.magnification
+        if step_means.shape != (config.slots_per_day, config.rows * n, config.cols * n):
+            raise WeightsError("The weights' history has another shape.", str(step_means.shape))
+        if not members:
+            raise WeightsError("The weights hold no networks.")
+        self.config, self.bands, self.card = config, bands, card or {}
+        self.device = device or torch.device("cpu")
+        self.members = [member.to(self.device).eval() for member in members]
+        self.profile = Profile(
+            step_means.astype(np.float64), np.ones(config.slots_per_day), config.window, n
+        )
+        priors = [self.profile.frame_means(width) for width in config.half_widths]
+        self._priors = np.stack(priors, axis=1)
+        self._usual = coarsen(self._priors[:, config.base_scale], n)
+
+    def condition(self, seen: Observations) -> Condition:
+        """Observations with their history, as tensors.
+
+        Raises:
+            MaskError: the maps have another shape than the weights, or nothing is observed.
+        """
+        shape = (self.config.rows, self.config.cols)
+        if seen.coarse.shape[1:] != shape or seen.past.shape[1:] != (len(self.config.lags), *shape):
+            raise MaskError(
+                "The coarse map or its history has another shape than these weights.",
+                f"{seen.coarse.shape[1:]}, {seen.past.shape[1:]}; weights {shape}, "
+                f"{len(self.config.lags)} earlier frames",
+            )
+        if not seen.observed.any((1, 2)).all():
+            raise MaskError(
+                "No sensor is left, so nothing can be reconstructed.",
+                "",
+                "Leave at least one sensor.",
+            )
+        arrays = (
+            self._priors[seen.slots],
+            seen.slots,
+            seen.coarse,
+            seen.observed,
+            seen.past,
+            seen.past_observed,
+            self._usual[seen.past_slots],
+        )
+        tensors = (torch.from_numpy(np.array(array)) for array in arrays)
+        return Condition(*tensors).to(self.device)
+
+    @torch.no_grad()
+    def means(self, condition: Condition) -> list[MeanEstimate]:
+        """Each member's best map."""
+        return [member.mean(condition) for member in self.members]
+
+    def estimate(self, seen: Observations) -> Maps:
+        """Best maps at one evaluation a member, (B, R, C); each frame on its own."""
+        rows = [self._best(self.means(self.condition(seen[i : i + 1]))) for i in range(len(seen))]
+        return torch.cat(rows).cpu().numpy()
+
+    def reconstruct(
+        self, seen: Observations, seed: int = 0, samples: int = 16, evaluations: int = 8
+    ) -> Iterator[Reconstruction]:
+        """One frame: the preview first, then the answer so far after each chunk of samples.
+
+        Args:
+            seen: a single frame.
+            seed: of the samples; sample i depends on (seed, i) alone.
+            samples: how many, 0 to 256.
+            evaluations: denoiser evaluations a sample, 1 to 64.
+
+        Yields:
+            :class:`Reconstruction`; the last one is the answer.
+
+        Raises:
+            InputError: samples or evaluations outside their range, or not one frame.
+            MaskError: as :meth:`condition`.
+        """
+        if not 0 <= samples <= MAX_SAMPLES or not 1 <= evaluations <= MAX_EVALUATIONS:
+            raise InputError(
+                "Samples or sampler steps are out of range.",
+                f"{samples} samples, {evaluations} steps",
+                f"Use up to {MAX_SAMPLES} samples and 1 to {MAX_EVALUATIONS} steps.",
+            )
+        if len(seen) != 1:
+            raise InputError("One frame is reconstructed at a time.", f"{len(seen)} frames")
+        condition = self.condition(seen)
+        means = self.means(condition)
+        drawn: list[Tensor] = []
+        yield self._answer(condition, means, drawn, samples, evaluations)
+        for first in range(0, samples, CHUNK):
+            chunk = self._sample_chunk(condition, means, seed, first, evaluations)
+            drawn.append(chunk[: samples - first])
+            yield self._answer(condition, means, drawn, samples, evaluations)
+
+    @torch.no_grad()
+    def _sample_chunk(
+        self,
+        condition: Condition,
+        means: list[MeanEstimate],
+        seed: int,
+        first: int,
+        evaluations: int,
+    ) -> Tensor:
+        """Samples first ... first + CHUNK - 1 by one member, (CHUNK, R, C)."""
+        turn = first // CHUNK % len(self.members)
+        member, mean = self.members[turn], _repeat(means[turn], CHUNK)
+        scale = self.config.residual_scale
+        observed = condition.observed.expand(CHUNK, -1, -1)
+
+        def denoise(x_t: Tensor, time_B: Tensor) -> Tensor:
+            guess: Tensor = member.residual(x_t, time_B, mean, observed)
+            return guess
+
+        def project(x_0: Tensor) -> Tensor:
+            return project_residual(x_0, mean, condition, scale)
+
+        generators = [sample_generator(seed, first + i) for i in range(CHUNK)]
+        shape = mean.fine.shape[1:]
+        *_, last = sample_straight(denoise, shape, generators, evaluations, project, self.device)
+        return fine_of(last.estimate, mean.fine, scale)
+
+    def _best(self, means: list[MeanEstimate]) -> Tensor:
+        return torch.stack([mean.fine for mean in means]).mean(0)
+
+    def _answer(
+        self,
+        condition: Condition,
+        means: list[MeanEstimate],
+        drawn: list[Tensor],
+        samples: int,
+        evaluations: int,
+    ) -> Reconstruction:
+        best = self._best(means)
+        maps = torch.cat(drawn) if drawn else best.new_zeros(0, *best.shape[1:])
+        estimate, possible = best[0].cpu().numpy(), maps.cpu().numpy()
+        lower = upper = estimate
+        if len(possible) > 1:
+            known = condition.observed[0].float().cpu().numpy()
+            fine_observed = spread(known, self.config.magnification) > 0
+            width = spread_of(possible, estimate)
+            lower, upper = self.bands.around(estimate, width, fine_observed)
+        chunks = -(-samples // CHUNK)
+        return Reconstruction(
+            estimate=estimate,
+            coarse=torch.stack([mean.coarse for mean in means]).mean(0)[0].cpu().numpy(),
+            samples=possible,
+            lower=lower,
+            upper=upper,
+            evaluations=len(means) + len(drawn) * evaluations,
+            total_evaluations=len(means) + chunks * evaluations,
+            conservation=relative_error_of_totals(torch.cat([best, maps]), condition),
+        )
+
+
+def _repeat(mean: MeanEstimate, times: int) -> MeanEstimate:
+    parts = (mean.fine, mean.coarse, mean.points)
+    return MeanEstimate(*(part.expand(times, *part.shape[1:]) for part in parts))
+
+
+def save_reconstructor(path: Path, system: Reconstructor, half: bool) -> None:
+    """Write networks, history and bands as one weight file with its card.
+
+    Args:
+        path: ends in ``.safetensors``.
+        system: what to write; its card is kept and completed.
+        half: store 16-bit floats; computations stay in 32 bits.
+    """
+    kind = torch.float16 if half else torch.float32
+    tensors = {"step_means": torch.from_numpy(system.profile.sums).to(kind)}
+    for number, member in enumerate(system.members):
+        for name, tensor in member.state_dict().items():
+            tensors[f"member{number}.{name}"] = tensor.to(kind)
+    card = {
+        **system.card,
+        "kind": KIND,
+        "members": len(system.members),
+        "config": system.config.to_json(),
+        "bands": system.bands.to_json(),
+    }
+    save_weights(path, tensors, card)
+
+
+def load_reconstructor(path: Path, device: torch.device | None = None) -> Reconstructor:
+    """The system that :func:`save_reconstructor` wrote.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or of another kind.
+    """
+    tensors, card = load_weights(path)
+    if card.get("kind") != KIND:
+        raise WeightsError("These weights are not for reconstruction.", path.name)
+    config = Config.from_json(card["config"])
+    members = []
+    for number in range(int(card["members"])):
+        head = f"member{number}."
+        own = {k[len(head) :]: v.float() for k, v in tensors.items() if k.startswith(head)}
+        member = build_networks(config, 0)
+        fill_module(member, own)
+        members.append(member)
+    history = tensors["step_means"].float().numpy()
+    return Reconstructor(config, history, members, Bands.from_json(card["bands"]), card, device)

@@ -1,0 +1,279 @@
+"""The training loop: a generator that yields its progress and can stop after any step.
+
+What is trained is a :class:`Task`. Everything random comes from (seed, epoch, step, place in the
+batch), so that a resumed run, and a run on several devices, see exactly the data of an
+uninterrupted one.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from engine.errors import WeightsError
+from engine.models.dropout import seed_dropout
+from engine.training.checkpoints import (
+    Checkpoint,
+    load_checkpoint,
+    named_tensors,
+    optimiser_tensors,
+    part_of,
+    restore_optimiser,
+    save_checkpoint,
+)
+
+B = TypeVar("B")
+SCORE = "score"
+"""The name of the figure that early stopping watches; lower is better."""
+
+
+class Task(Protocol[B]):
+    """What the loop has to know of a model."""
+
+    network: nn.Module
+    num_examples: int
+
+    def batch(self, examples: NDArray[np.int64], rngs: Sequence[np.random.Generator]) -> B:
+        """The batch of these training examples; all that is random in row i is from rngs[i]."""
+        ...
+
+    def to_device(self, batch: B, device: torch.device) -> B:
+        """The batch on another device."""
+        ...
+
+    def loss(self, network: nn.Module, batch: B) -> Tensor:
+        """Mean loss of the batch, a scalar; ``network`` may be wrapped for several devices."""
+        ...
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Figures on data that are not trained on, among them ``score``."""
+        ...
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a model is trained.
+
+    Args:
+        steps: optimiser steps.
+        batch_size: examples per step over all devices.
+        learning_rate: the highest, after warming up; falls as half a cosine.
+        warmup_steps: steps until then.
+        weight_decay: of AdamW.
+        ema: decay of the averaged weights.
+        clip: largest norm of the gradient.
+        seed: of everything random.
+        validate_every: steps between validations.
+        checkpoint_every: steps between checkpoints.
+        patience: validations without a better score before stopping.
+        half: bf16 where it pays.
+    """
+
+    steps: int = 1500
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    warmup_steps: int = 100
+    weight_decay: float = 0.05
+    ema: float = 0.998
+    clip: float = 1.0
+    seed: int = 0
+    validate_every: int = 250
+    checkpoint_every: int = 250
+    patience: int = 6
+    half: bool = True
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is.
+
+    Args:
+        step: steps done.
+        steps: steps in all.
+        loss: of the last step, mean over all devices.
+        seconds: spent so far, resumed runs included.
+        remaining_s: expected until the end.
+        figures: of the last validation; empty between validations.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    seconds: float
+    remaining_s: float
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+def examples_of_step(
+    num_examples: int, batch_size: int, seed: int, step: int
+) -> tuple[NDArray[np.int64], list[tuple[int, ...]]]:
+    """Which examples a step sees, and the seeds of their randomness.
+
+    Returns:
+        (batch_size,) example numbers, and one (seed, epoch, step, place) each.
+    """
+    per_epoch = max(1, num_examples // batch_size)
+    epoch, place = divmod(step, per_epoch)
+    order = np.random.default_rng((seed, epoch)).permutation(num_examples)
+    chosen = np.resize(order, max(num_examples, batch_size))[place * batch_size :][:batch_size]
+    return chosen, [(seed, epoch, step, row) for row in range(len(chosen))]
+
+
+def learning_rate_at(config: TrainingConfig, step: int) -> float:
+    """Linear warm-up, then half a cosine down to nothing."""
+    rise = min(1.0, (step + 1) / max(1, config.warmup_steps))
+    fall = 0.5 * (1 + math.cos(math.pi * step / config.steps))
+    return config.learning_rate * rise * fall
+
+
+class Trainer:
+    """Trains one task.
+
+    Args:
+        task: what is trained.
+        config: how.
+        folder: for checkpoints; None keeps nothing.
+        should_stop: asked after every step; True saves a checkpoint and ends the loop.
+    """
+
+    def __init__(
+        self,
+        task: Task[Any],
+        config: TrainingConfig,
+        folder: Path | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.task, self.config, self.folder = task, config, folder
+        self.should_stop = should_stop
+        self.accelerator = Accelerator()
+        raw = torch.optim.AdamW(
+            task.network.parameters(),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            betas=(0.9, 0.99),
+        )
+        self.network, self.optimiser = self.accelerator.prepare(task.network, raw)
+        self.averaged = copy.deepcopy(self.accelerator.unwrap_model(self.network)).eval()
+        self.best = copy.deepcopy(self.averaged)
+        self.step, self.seconds, self.stale = 0, 0.0, 0
+        self.best_score = math.inf
+        self.curve: list[dict[str, float]] = []
+        self._dropout = torch.Generator(self.accelerator.device)
+
+    def run(self) -> Iterator[Progress]:
+        """Train until the last step, early stopping, or a request to stop.
+
+        Yields:
+            :class:`Progress` after every step.
+        """
+        self._resume()
+        started = time.monotonic() - self.seconds
+        while self.step < self.config.steps and self.stale < self.config.patience:
+            loss = self._train_step()
+            self.step += 1
+            figures = self._validate() if self._is_due(self.config.validate_every) else {}
+            self.seconds = time.monotonic() - started
+            stopping = self.should_stop()
+            if stopping or self._is_due(self.config.checkpoint_every):
+                self._save()
+            pace = self.seconds / self.step
+            remaining = pace * (self.config.steps - self.step)
+            yield Progress(self.step, self.config.steps, loss, self.seconds, remaining, figures)
+            if stopping:
+                return
+
+    def _is_due(self, every: int) -> bool:
+        return self.step % every == 0 or self.step == self.config.steps
+
+    def _train_step(self) -> float:
+        config, ranks = self.config, self.accelerator.num_processes
+        examples, seeds = examples_of_step(
+            self.task.num_examples, config.batch_size, config.seed, self.step
+        )
+        own = slice(self.accelerator.process_index, None, ranks)
+        rngs = [np.random.default_rng(seed) for seed in seeds[own]]
+        batch = self.task.to_device(self.task.batch(examples[own], rngs), self.accelerator.device)
+        self._dropout.manual_seed(
+            (config.seed * 1_000_003 + self.step) * 64 + self.accelerator.process_index
+        )
+        seed_dropout(self.network, self._dropout)
+        self.network.train()
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate_at(config, self.step)
+        with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=config.half):
+            loss = self.task.loss(self.network, batch)
+        self.optimiser.zero_grad()
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(self.network.parameters(), config.clip)
+        self.optimiser.step()
+        self._average()
+        return float(self.accelerator.reduce(loss.detach(), "mean"))
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Exponential moving average of the weights; shorter at the beginning."""
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        network = self.accelerator.unwrap_model(self.network)
+        for kept, new in zip(self.averaged.parameters(), network.parameters(), strict=True):
+            kept.lerp_(new, 1 - decay)
+
+    def _validate(self) -> dict[str, float]:
+        figures = self.task.validate(self.averaged)
+        self.curve.append({"step": float(self.step), **figures})
+        if figures[SCORE] < self.best_score:
+            self.best_score, self.stale = figures[SCORE], 0
+            self.best.load_state_dict(self.averaged.state_dict())
+        else:
+            self.stale += 1
+        return figures
+
+    def _save(self) -> None:
+        if self.folder is None or not self.accelerator.is_main_process:
+            return
+        network = self.accelerator.unwrap_model(self.network)
+        tensors = {
+            **named_tensors("network", network),
+            **named_tensors("averaged", self.averaged),
+            **named_tensors("best", self.best),
+            **optimiser_tensors(self.optimiser),
+        }
+        facts = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "stale": self.stale,
+            "best_score": self.best_score if math.isfinite(self.best_score) else None,
+            "curve": self.curve,
+            "config": asdict(self.config),
+        }
+        save_checkpoint(self.folder, Checkpoint(tensors, facts))
+
+    def _resume(self) -> None:
+        checkpoint = load_checkpoint(self.folder) if self.folder else None
+        if checkpoint is None:
+            return
+        facts, tensors = checkpoint.facts, checkpoint.tensors
+        if facts["config"] != asdict(self.config):
+            raise WeightsError(
+                "The checkpoint was made with another training configuration.",
+                str(self.folder),
+                "Remove the folder to start anew.",
+            )
+        try:
+            self.accelerator.unwrap_model(self.network).load_state_dict(part_of(tensors, "network"))
+            self.averaged.load_state_dict(part_of(tensors, "averaged"))
+            self.best.load_state_dict(part_of(tensors, "best"))
+        except RuntimeError as error:
+            raise WeightsError("The checkpoint is of another network.", str(self.folder)) from error
+        restore_optimiser(self.optimiser, tensors)
+        self.step, self.seconds = int(facts["step"]), float(facts["seconds"])
+        self.stale, self.curve = int(facts["stale"]), list(facts["curve"])
+        self.best_score = math.inf if facts["best_score"] is None else float(facts["best_score"])
