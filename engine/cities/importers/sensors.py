@@ -10,7 +10,7 @@ Shapes: T time steps, N sensors, L rows of a long table.
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -94,7 +94,7 @@ def read_sensor_table(path: Path, columns: SensorColumns, rules: SensorRules) ->
         raise SensorError("A long table needs both a sensor and a value column.", path.name)
     if columns.sensor is not None and columns.value is not None:
         numbers = _to_numbers(frame[[columns.value]], path.name)[:, 0]
-        names = frame[columns.sensor].astype(str).to_numpy()
+        names = frame[columns.sensor].astype(str).to_numpy(np.str_)
         times, sensors, values_TN = _pivot(times, names, numbers, path.name)
     else:
         picked = list(columns.sensors) or [c for c in frame.columns if c != columns.time]
@@ -188,7 +188,7 @@ def _read_frame(path: Path) -> "pd.DataFrame":
         raise SensorError("The table cannot be read.", path.name, str(error)[:200]) from error
 
 
-def _to_times(column: "pd.Series[object]", where: str) -> Times:
+def _to_times(column: "pd.Series[Any]", where: str) -> Times:
     """Wall clock times without zone; numbers are refused, since their unit would be a guess."""
     import pandas as pd
 

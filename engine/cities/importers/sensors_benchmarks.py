@@ -114,7 +114,7 @@ def read_array_series(
 
 
 def _series_of(values_TN: Values, clock: Clock, rules: SensorRules, where: str) -> SensorSeries:
-    check_size(*values_TN.shape, where)
+    check_size(len(values_TN), values_TN.shape[1], where)
     sensors = tuple(str(i) for i in range(values_TN.shape[1]))
     return clean_series(sensors, values_TN, clock.axis(len(values_TN)), rules, where)
 
@@ -140,7 +140,7 @@ def read_pandas_h5(path: Path, rules: SensorRules) -> SensorSeries:
                     "The table's axes do not fit its numbers.",
                     f"{path.name}: {values.shape}, {ticks.shape} times, {names.shape} sensors",
                 )
-            check_size(*values.shape, path.name)
+            check_size(values.shape[0], values.shape[1], path.name)
             times = _read_times(ticks, path.name)
             sensors = tuple(_as_text(name) for name in names[()])
             values_TN = np.asarray(values[()], dtype=np.float32)

@@ -169,7 +169,7 @@ def _read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
                     path.name,
                     f"It has: {', '.join(reader.fieldnames or ())[:200]}.",
                 )
-            rows = []
+            rows: list[dict[str, str]] = []
             for row in reader:
                 if len(rows) >= MAX_EDGES:
                     raise SensorError("The table has too many rows.", path.name)
