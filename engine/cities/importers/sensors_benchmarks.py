@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from engine.cities.archives import read_arrays
 from engine.cities.importers.sensors import (
+    MAX_STEPS,
     MAX_VALUES,
     SensorRules,
     Times,
@@ -66,17 +67,28 @@ PEMSD7M_CLOCK = Clock(start_weekday=1, days=WEEKDAYS_ONLY)
 """The whole set: the weekdays of May and June 2012, from Tuesday, May 1st, midnight."""
 
 
-def read_number_table(path: Path, clock: Clock, rules: SensorRules) -> SensorSeries:
-    """A ``.csv`` without header, a row a step and a column a sensor: PeMSD7's ``V_228.csv``.
+def read_number_table(
+    path: Path, clock: Clock, rules: SensorRules, *, header: bool = False
+) -> SensorSeries:
+    """A ``.csv`` without times, a row a step and a column a sensor: PeMSD7's ``V_228.csv``.
+
+    Args:
+        path: may be packed (``.csv.gz``).
+        clock: when it begins.
+        rules: see :class:`SensorRules`.
+        header: whether the first row names the sensors; else they are numbered from 0.
 
     Raises:
         SensorError: the file cannot be read, rows differ in length, or :func:`clean_series`.
     """
     try:
-        values_TN = np.loadtxt(path, delimiter=",", dtype=np.float32, ndmin=2, max_rows=MAX_VALUES)
+        values_TN = np.loadtxt(
+            path, delimiter=",", dtype=np.float32, ndmin=2, max_rows=MAX_STEPS, skiprows=header
+        )
+        names = np.loadtxt(path, delimiter=",", dtype=str, ndmin=1, max_rows=1) if header else ()
     except (OSError, ValueError) as error:
         raise SensorError("The table cannot be read.", path.name, str(error)[:200]) from error
-    return _series_of(values_TN, clock, rules, path.name)
+    return _series_of(values_TN, clock, rules, path.name, tuple(map(str, names)))
 
 
 def read_array_series(
@@ -113,9 +125,13 @@ def read_array_series(
     return _series_of(values.astype(np.float32), clock, rules, path.name)
 
 
-def _series_of(values_TN: Values, clock: Clock, rules: SensorRules, where: str) -> SensorSeries:
+def _series_of(
+    values_TN: Values, clock: Clock, rules: SensorRules, where: str, names: tuple[str, ...] = ()
+) -> SensorSeries:
     check_size(len(values_TN), values_TN.shape[1], where)
-    sensors = tuple(str(i) for i in range(values_TN.shape[1]))
+    sensors = names or tuple(str(i) for i in range(values_TN.shape[1]))
+    if len(sensors) != values_TN.shape[1]:
+        raise SensorError("The header names more or fewer sensors than the rows have.", where)
     return clean_series(sensors, values_TN, clock.axis(len(values_TN)), rules, where)
 
 

@@ -92,6 +92,14 @@ def test_pemsd7_knows_no_weekends(tmp_path):
     assert series.axis.slot_T[:3].tolist() == [0, 1, 2]
 
 
+def test_number_table_with_names(tmp_path):
+    path = tmp_path / "los_speed.csv"
+    path.write_text("773869,767541\n64.5,67\n63,66\n")
+    series = read_number_table(path, Clock(), SensorRules(), header=True)
+    assert series.sensors == ("773869", "767541")
+    assert series.values_TN.tolist() == [[64.5, 67], [63, 66]]
+
+
 def test_part_of_a_set_begins_within_a_day(tmp_path):
     path = tmp_path / "valid.npz"
     np.savez(path, speed_mph=VALUES.astype(np.float32))
