@@ -1,0 +1,53 @@
+/** The coloured cells of one view: colours and heights in flat arrays that go to the GPU as they are. */
+import {ColumnLayer} from '@deck.gl/layers';
+import {COLUMN_MATERIAL} from './scene.js';
+
+const COVERAGE = 0.95;
+const MIN_HEIGHT = 0.004; // a column of no height would be drawn dark
+
+export class CellSheet {
+  constructor(id, topology) {
+    this.id = id;
+    this.topology = topology;
+    const positions = new Float64Array(topology.count * 3);
+    for (let i = 0; i < topology.count; i++) positions.set(topology.centre(i), i * 3);
+    this.positions = {value: positions, size: 3};
+    this.colors = new Uint8Array(topology.count * 4);
+    this.heights = new Float32Array(topology.count);
+    this.version = {};
+  }
+
+  /** Take new values; columns rise by the same scale that colours them. */
+  show(values, scale, is3d) {
+    scale.paint(values, this.colors);
+    if (is3d) {
+      for (let i = 0; i < values.length; i++) this.heights[i] = Math.max(MIN_HEIGHT, scale.height(values[i]));
+    }
+    this.data = {
+      length: this.topology.count,
+      // a new wrapper around the same array tells deck.gl that its content changed
+      attributes: {getPosition: this.positions, getFillColor: {value: this.colors, size: 4}, getElevation: {value: this.heights, size: 1}},
+    };
+  }
+
+  layer({opacity, is3d, heightM}) {
+    return new ColumnLayer({
+      id: this.id, data: this.data, vertices: this.topology.shape, diskResolution: this.topology.shape.length,
+      radius: 1, coverage: COVERAGE, extruded: is3d, elevationScale: heightM, opacity, material: COLUMN_MATERIAL, flatShading: false,
+      parameters: is3d ? {cullMode: 'none'} : {depthCompare: 'always'},
+    });
+  }
+}
+
+/**
+ * The cell under the pointer where columns stand: the first one that the line of sight meets.
+ * `from` is where that line is `heightM` above the ground, `to` where it reaches the ground.
+ */
+export function firstColumnHit(topology, heights, heightM, from, to) {
+  const steps = Math.min(400, Math.max(1, Math.ceil(Math.hypot(to[0] - from[0], to[1] - from[1]) * 111_320 / (topology.spacingM * 0.25))));
+  for (let k = 0; k <= steps; k++) {
+    const t = k / steps, cell = topology.at(from[0] + (to[0] - from[0]) * t, from[1] + (to[1] - from[1]) * t);
+    if (cell >= 0 && heights[cell] * heightM >= (1 - t) * heightM) return cell;
+  }
+  return topology.at(to[0], to[1]);
+}

@@ -1,0 +1,162 @@
+/** One deck.gl canvas with one to four views that share a camera. */
+import {AmbientLight, Deck, DirectionalLight, LightingEffect, LinearInterpolator, MapView, WebMercatorViewport} from '@deck.gl/core';
+import {prefersReducedMotion} from './theme.js';
+
+const TRANSITION_MS = 350;
+const MAX_ZOOM = 20;
+const MAX_PIXEL_RATIO = 2;
+
+/** Light from above leaves the top of a column in its legend's colour and shades its sides. */
+const lighting = () => new LightingEffect({
+  ambient: new AmbientLight({color: [255, 255, 255], intensity: 1.35}),
+  above: new DirectionalLight({color: [255, 255, 255], intensity: 1.0, direction: [-0.35, -0.6, -1.6]}),
+});
+export const COLUMN_MATERIAL = {ambient: 0.46, diffuse: 0.44, shininess: 12, specularColor: [18, 18, 18]};
+
+/** How many WebGL contexts of ours are alive: one per map on the page, none after it is gone. */
+export const liveContexts = new Set();
+
+export function hasWebGL() {
+  try {
+    const gl = document.createElement('canvas').getContext('webgl2');
+    gl?.getExtension('WEBGL_lose_context')?.loseContext();
+    return Boolean(gl);
+  } catch {
+    return false;
+  }
+}
+
+export class Scene {
+  constructor(host, {onCamera, onRender, onLost}) {
+    this.host = host;
+    this.onCamera = onCamera;
+    this.layers = () => [];
+    this.camera = {longitude: 0, latitude: 0, zoom: 1, pitch: 0, bearing: 0};
+    this.viewIds = ['main'];
+    this.controller = true;
+    this.renderCount = 0;
+    this.deck = new Deck({
+      parent: host, width: '100%', height: '100%', views: this.#views(), viewState: this.camera, layers: [], effects: [lighting()],
+      useDevicePixels: Math.min(MAX_PIXEL_RATIO, globalThis.devicePixelRatio || 1), _pickable: false,
+      style: {position: 'absolute', left: '0', top: '0'},
+      getCursor: () => 'inherit',
+      layerFilter: ({layer, viewport}) => belongsTo(layer, viewport.id),
+      onViewStateChange: ({viewState}) => { this.setCamera(viewState); },
+      onAfterRender: () => { this.renderCount += 1; onRender(); },
+      onDeviceInitialized: device => {
+        this.gl = device.gl;
+        liveContexts.add(this.gl);
+        this.deck.canvas.addEventListener('webglcontextlost', this.lost = () => { if (!this.closing) onLost(); });
+      },
+      onError: error => { console.error('citymap', error); },
+    });
+  }
+
+  #views() {
+    const width = 100 / this.viewIds.length;
+    return this.viewIds.map((id, i) => new MapView({id, x: `${i * width}%`, width: `${width}%`, y: 0, height: '100%', controller: this.controller, farZMultiplier: 1.5}));
+  }
+
+  setViews(ids, controller = this.controller) {
+    this.viewIds = ids;
+    this.controller = controller;
+    this.deck.setProps({views: this.#views()});
+  }
+
+  setCamera(camera) {
+    this.camera = {...this.camera, ...camera, maxZoom: MAX_ZOOM};
+    this.deck.setProps({viewState: this.camera});
+    this.onCamera();
+  }
+
+  /** Move there smoothly, or at once where the user wants no motion. */
+  moveCamera(camera) {
+    const smooth = !prefersReducedMotion() && {
+      transitionDuration: TRANSITION_MS,
+      transitionInterpolator: new LinearInterpolator(['longitude', 'latitude', 'zoom', 'pitch', 'bearing']),
+    };
+    this.setCamera({transitionDuration: 0, ...camera, ...smooth});
+  }
+
+  /** The camera that shows the whole box from straight above, or tilted. */
+  cameraFor([west, south, east, north], pitch, bearing) {
+    const width = Math.max(50, this.host.clientWidth / this.viewIds.length), height = Math.max(50, this.host.clientHeight);
+    const padding = Math.min(28, width / 8, height / 8);
+    const {longitude, latitude, zoom} = new WebMercatorViewport({width, height}).fitBounds([[west, south], [east, north]], {padding});
+    return {longitude, latitude, zoom: zoom - (pitch ? 0.15 : 0), pitch, bearing, minZoom: Math.max(0, zoom - 3)};
+  }
+
+  /** Draw `layers()` again in the next frame. */
+  invalidate() {
+    this.pending ??= requestAnimationFrame(() => {
+      this.pending = null;
+      const begin = performance.now();
+      this.deck.setProps({layers: this.layers()});
+      this.uploadMs = performance.now() - begin;
+    });
+  }
+
+  get viewports() { return this.deck.isInitialized ? this.deck.getViewports() : []; }
+  viewportAt(x, y) { return this.viewports.find(v => x >= v.x && x < v.x + v.width && y >= v.y && y < v.y + v.height); }
+
+  unproject(x, y, z = 0) {
+    const viewport = this.viewportAt(x, y) ?? this.viewports[0];
+    return viewport ? viewport.unproject([x - viewport.x, y - viewport.y], {targetZ: z}).slice(0, 2) : null;
+  }
+
+  /** Screen position of a point in the view of that index. */
+  project([lon, lat], z = 0, view = 0) {
+    const viewport = this.viewports[view];
+    if (!viewport) return [0, 0];
+    const [x, y] = viewport.project([lon, lat, z]);
+    return [x + viewport.x, y + viewport.y];
+  }
+
+  /** Move the map if a point is outside of the first view, so that a keyboard cursor stays visible. */
+  keepInView(place) {
+    const viewport = this.viewports[0];
+    if (!viewport) return;
+    const [x, y] = viewport.project(place), margin = 24;
+    const inside = x > margin && y > margin && x < viewport.width - margin && y < viewport.height - margin;
+    if (!inside) this.setCamera({longitude: place[0], latitude: place[1], transitionDuration: 0});
+  }
+
+  get metresPerPixel() {
+    return 40_075_017 * Math.cos(this.camera.latitude * Math.PI / 180) / (512 * 2 ** this.camera.zoom);
+  }
+
+  /** The canvas' pixels at `ratio` per CSS pixel, copied right after a frame was drawn. */
+  async capture(ratio) {
+    const {canvas} = this.deck, width = Math.round(this.host.clientWidth * ratio), before = this.deck.props.useDevicePixels;
+    this.deck.setProps({useDevicePixels: ratio});
+    try {
+      for (let tries = 0; tries < 60; tries++) {
+        await new Promise(resolve => requestAnimationFrame(resolve));
+        this.deck.redraw('picture');
+        if (Math.abs(canvas.width - width) <= ratio) {
+          const copy = Object.assign(document.createElement('canvas'), {width: canvas.width, height: canvas.height});
+          copy.getContext('2d').drawImage(canvas, 0, 0);
+          return copy;
+        }
+      }
+      throw new Error('The picture could not be drawn.');
+    } finally {
+      this.deck.setProps({useDevicePixels: before});
+    }
+  }
+
+  destroy() {
+    this.closing = true;
+    cancelAnimationFrame(this.pending);
+    const {gl} = this;
+    this.deck.finalize();
+    gl?.getExtension('WEBGL_lose_context')?.loseContext();
+    liveContexts.delete(gl);
+  }
+}
+
+/** A layer whose id begins with "<view>/" belongs to that view, any other to all of them. */
+function belongsTo(layer, viewId) {
+  const slash = layer.id.indexOf('/');
+  return slash < 0 || layer.id.slice(0, slash) === viewId;
+}

@@ -1,0 +1,1 @@
+"""Arrays -> ``pydeck.Deck`` and ``plotly.Figure``. Functions here return, they never show."""
