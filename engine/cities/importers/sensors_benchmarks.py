@@ -83,7 +83,7 @@ def read_number_table(
     """
     try:
         values_TN = np.loadtxt(
-            path, delimiter=",", dtype=np.float32, ndmin=2, max_rows=MAX_STEPS, skiprows=header
+            path, delimiter=",", dtype=np.float32, ndmin=2, max_rows=MAX_STEPS, skiprows=int(header)
         )
         names = np.loadtxt(path, delimiter=",", dtype=str, ndmin=1, max_rows=1) if header else ()
     except (OSError, ValueError) as error:
