@@ -1,0 +1,26 @@
+"""Trajectories from an occupancy map: the paper's method and the one we would bet on.
+
+``[TDDPM]`` is arXiv 2406.12423; its equations carry no numbers in what we know of it, so that
+docstrings cite its parts by name. ``[RF]`` and ``[DDPM]`` are as in :mod:`engine.diffusion`.
+
+From recorded points to training examples:
+
+``preparation``  GPS points to trips at equal time steps
+``tracks``       trips in flat arrays, on a plane in metres; people held out
+``frames``       square regions and their canonical frame
+``pieces``       a region's map and pieces of trips in it
+``conditions``   duration, hour, length, purpose, and which of them are known
+``prior``        how long trips take and when they begin
+
+The network and its training target: ``blocks``, ``network``, ``objective``.
+
+From a map to trips:
+
+``occupancy``    a city's raster, its regions and p(r)
+``edits``        a painted map carried over to the raster
+``sampling``     pieces from noise
+``plans``        how long, when, and in which region each trip is begun
+``assembly``     pieces joined to whole trips
+``closed_loop``  generated occupancy brought to the map; blocked cells
+``generation``   all of it as a stream
+"""

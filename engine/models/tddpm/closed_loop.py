@@ -1,0 +1,158 @@
+"""Closing the loop: generated occupancy is compared with the map and brought towards it.
+
+Three means. Regions that have received fewer points than the map wants are drawn more often. Of
+several tries of a trip the one is kept that lowers the distance to the map most. Trips that
+touch a blocked cell are never kept.
+
+Differs from paper: the paper samples each region's share once and looks at nothing afterwards.
+
+Shapes: M tries, Q match cells, R regions.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from engine.models.tddpm.frames import MAP_SIZE
+from engine.models.tddpm.occupancy import CityMap, RegionGrid
+from engine.models.tddpm.tracks import Floats, Indices, Tracks
+
+MATCH_FACTOR = 3
+"""Raster cells a side of a match cell: about 140 m for regions of 3 km."""
+PRIOR_POINTS = 0.5
+"""Points that a match cell is expected to hold at least, so that rare cells do not rule."""
+CROSSING_STEP = 0.25
+"""Points between two points of a trip are looked at this often per cell side."""
+
+
+class OccupancyLedger:
+    """What was generated so far, against what the map wants.
+
+    Args:
+        target: the edited city's raster.
+        regions: its regions.
+    """
+
+    def __init__(self, target: CityMap, regions: RegionGrid) -> None:
+        self._target = target
+        self._regions = regions
+        rows, cols = (-(-n // MATCH_FACTOR) for n in target.shape)
+        self._shape = rows, cols
+        padded = np.zeros((rows * MATCH_FACTOR, cols * MATCH_FACTOR))
+        padded[: target.shape[0], : target.shape[1]] = target.counts
+        coarse = padded.reshape(rows, MATCH_FACTOR, cols, MATCH_FACTOR).sum(axis=(1, 3))
+        self._share = coarse.ravel() / coarse.sum()
+        self._have = np.zeros(rows * cols)
+
+    @property
+    def num_points(self) -> int:
+        """Points counted so far."""
+        return int(self._have.sum())
+
+    @property
+    def distance(self) -> float:
+        """Total variation between generated and wanted occupancy on match cells, in [0, 1]."""
+        if not self._have.any():
+            return 1.0
+        return float(np.abs(self._have / self._have.sum() - self._share).sum() / 2)
+
+    def region_weights(self, num_next: float) -> Floats:
+        """(R,) how many of the next ``num_next`` points each region should receive.
+
+        The deficit of its middle part's share; where that is negative, a small rest of p(r).
+        """
+        share = self._region_sums(self._share)
+        have = self._region_sums(self._have)
+        total = self._have.sum() + num_next
+        wanted = self._regions.weight
+        deficit = wanted * total - have * (wanted / np.maximum(share, 1e-300))
+        return np.maximum(deficit, 0.05 * wanted * num_next)
+
+    def choose(self, tries: Tracks, slot: Indices, allowed: NDArray[np.bool_]) -> Indices:
+        """The try to keep of each slot, one after the other, each seeing those before it.
+
+        Args:
+            tries: M trips.
+            slot: (M,) which trip each is a try of; ascending.
+            allowed: (M,) tries that may be kept.
+
+        Returns:
+            Indices of the tries kept, ascending; a slot without an allowed try has none.
+        """
+        counts = self._count(tries)
+        wanted = self._share * (self._have.sum() + _mean_points(tries, slot))
+        kept = []
+        begins = np.flatnonzero(np.concatenate([[True], np.diff(slot) != 0]))
+        for begin, end in zip(begins, np.append(begins[1:], len(slot)), strict=True):
+            open_tries = np.arange(begin, end)[allowed[begin:end]]
+            if not len(open_tries):
+                continue
+            costs = [self._cost(counts[[index]], wanted) for index in open_tries]
+            best = int(open_tries[int(np.argmin(costs))])
+            row = counts[[best]]
+            self._have[row.indices] += row.data
+            kept.append(best)
+        return np.array(kept, dtype=np.int64)
+
+    def _cost(self, row: sparse.csr_matrix, wanted: Floats) -> float:
+        """Change of the squared distance, per point of the trip, if this trip were kept."""
+        cells, added = row.indices, row.data
+        scale = wanted[cells] + PRIOR_POINTS
+        change = 2 * added * (self._have[cells] - wanted[cells]) + added**2
+        return float((change / scale).sum() / max(added.sum(), 1))
+
+    def _count(self, tracks: Tracks) -> sparse.csr_matrix:
+        """(M, Q) points of each trip in each match cell."""
+        cell = self._target.cell_of(tracks.points_m)
+        row, col = np.divmod(cell, self._target.shape[1])
+        match = row // MATCH_FACTOR * self._shape[1] + col // MATCH_FACTOR
+        inside = cell >= 0
+        trip = tracks.trip_of_point()[inside]
+        ones = np.ones(len(trip))
+        shape = len(tracks), len(self._share)
+        return sparse.csr_matrix((ones, (trip, match[inside])), shape=shape)
+
+    def _region_sums(self, match: Floats) -> Floats:
+        """(R,) sum over the match cells whose middle lies in a region."""
+        total = np.zeros((self._shape[0] + 1, self._shape[1] + 1))
+        total[1:, 1:] = match.reshape(self._shape).cumsum(axis=0).cumsum(axis=1)
+
+        def bounds(first: Indices, length: int) -> tuple[Indices, Indices]:
+            middle = np.arange(length) * MATCH_FACTOR + MATCH_FACTOR // 2
+            return np.searchsorted(middle, first), np.searchsorted(middle, first + MAP_SIZE)
+
+        top, low = bounds(self._regions.row, self._shape[0])
+        left, right = bounds(self._regions.col, self._shape[1])
+        sums = total[low, right] - total[top, right] - total[low, left] + total[top, left]
+        return np.maximum(sums, 0)
+
+
+def _mean_points(tries: Tracks, slot: Indices) -> float:
+    """Points that the slots will add, if each keeps an average try."""
+    return float(len(tries.points_m) * len(np.unique(slot)) / len(slot))
+
+
+def touches(tracks: Tracks, city: CityMap, cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(N,) True for trips that enter a marked raster cell, at a point or between two points.
+
+    Args:
+        tracks: the trips.
+        city: gives the raster.
+        cells: (Y, X) marked cells.
+    """
+    if not cells.any():
+        return np.zeros(len(tracks), dtype=bool)
+    marked = np.append(cells.ravel(), False)
+    trip = tracks.trip_of_point()
+    start, stop = tracks.points_m[:-1].astype(np.float64), tracks.points_m[1:].astype(np.float64)
+    same = trip[1:] == trip[:-1]
+    length = np.where(same, np.linalg.norm(stop - start, axis=1), 0.0)
+    pieces = np.maximum(np.ceil(length / (CROSSING_STEP * city.cell_m)), 1).astype(np.int64)
+    leg = np.repeat(np.arange(len(pieces)), pieces)
+    within = np.arange(len(leg)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    share = np.where(same[leg], within / pieces[leg], 0.0)[:, None]
+    passed = start[leg] * (1 - share) + stop[leg] * share
+    hit = np.zeros(len(tracks), dtype=bool)
+    hit[trip[:-1][leg[marked[city.cell_of(passed)]]]] = True
+    hit[trip[marked[city.cell_of(tracks.points_m)]]] = True
+    return hit

@@ -1,0 +1,89 @@
+"""A user's edited occupancy map, carried over to the city's fine raster.
+
+The painted map is coarser than the raster. Within a painted cell the fine pattern of streets
+is kept and scaled; where the city had nothing and the user paints something, it spreads evenly.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.domain import OccupancyMap
+from engine.errors import OccupancyError
+from engine.models.tddpm.occupancy import CityMap
+from engine.models.tddpm.tracks import Indices, LocalPlane
+
+
+def painted_cell(city: CityMap, painted: OccupancyMap, plane: LocalPlane) -> Indices:
+    """(Y, X) flat index of the painted cell that holds each raster cell's middle, or -1."""
+    rows, cols = city.shape
+    middles = city.centers_m(np.arange(rows * cols))
+    lon, lat = plane.to_degrees(middles)
+    grid = painted.grid
+    col = np.floor((lon - grid.west) / (grid.east - grid.west) * grid.cols).astype(np.int64)
+    row = np.floor((grid.north - lat) / (grid.north - grid.south) * grid.rows).astype(np.int64)
+    inside = (row >= 0) & (row < grid.rows) & (col >= 0) & (col < grid.cols)
+    return np.where(inside, row * grid.cols + col, -1).reshape(city.shape)
+
+
+def apply_painted(
+    city: CityMap, base: OccupancyMap, painted: OccupancyMap, plane: LocalPlane
+) -> CityMap:
+    """The city's raster with each painted cell scaled as the user changed it.
+
+    A painted map equal to its base returns the raster unchanged, bit for bit.
+
+    Args:
+        city: the raster before the edit.
+        base: the map that the user was shown, on the painted grid.
+        painted: the same map after the edit; zero is blocked.
+        plane: of the raster.
+
+    Raises:
+        OccupancyError: the two maps are on different grids, or nothing is left of the city.
+    """
+    if base.grid != painted.grid:
+        raise OccupancyError("The edited map lies on another grid than the one it was made from.")
+    cell = painted_cell(city, painted, plane).ravel()
+    inside = cell >= 0
+    before, after = base.values.ravel(), painted.values.ravel()
+    changed = np.zeros(len(cell), dtype=bool)
+    changed[inside] = (before != after)[cell[inside]]
+    counts = city.counts.ravel().copy()
+    held = np.bincount(cell[inside], counts[inside], minlength=len(before))
+    size = np.bincount(cell[inside], minlength=len(before))
+    # points per unit of the user's scale, from the whole map, for places that had none
+    per_unit = held.sum() / max(before.sum(), 1e-300)
+    target = np.where(before > 0, held * after / np.maximum(before, 1e-300), after * per_unit)
+    target = np.where((held == 0) & (after > 0), after * per_unit, target)
+    at = cell[changed]
+    scaled = counts[changed] * (target / np.maximum(held, 1e-300))[at]
+    even = (target / np.maximum(size, 1))[at]
+    counts[changed] = np.where(held[at] > 0, scaled, even)
+    if not counts.any():
+        raise OccupancyError(
+            "The edit blocks every place of the city.", "", "Leave at least one place open."
+        )
+    return city.with_counts(counts.reshape(city.shape))
+
+
+def blocked_cells(
+    city: CityMap, base: OccupancyMap, painted: OccupancyMap, plane: LocalPlane
+) -> NDArray[np.bool_]:
+    """(Y, X) raster cells that touch a painted cell which was open and now is zero.
+
+    Whole painted cells are blocked: a raster cell that straddles their border counts as blocked.
+    A place that nobody visited before the edit is empty, not blocked.
+    """
+    zero = np.append((painted.values == 0) & (base.values > 0), False)
+    corners = _corner_offsets(city)
+    blocked = np.zeros(city.shape, dtype=bool)
+    for east, north in corners:
+        moved = CityMap(city.counts, city.west_m + east, city.north_m + north, city.cell_m)
+        blocked |= zero[painted_cell(moved, painted, plane)]
+    return blocked
+
+
+def _corner_offsets(city: CityMap) -> list[tuple[float, float]]:
+    # just inside the cell, so that a shared edge does not block the neighbour
+    reach = city.cell_m / 2 * (1 - 1e-6)
+    return [(east * reach, north * reach) for east in (-1, 1) for north in (-1, 1)]

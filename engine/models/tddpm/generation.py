@@ -1,0 +1,222 @@
+"""Trips for a city's map, in a stream: the first ones early, memory linear in what is asked.
+
+The same map, wishes and seed give the same trips wherever they are made: the chunks in which
+trips are made are part of the recipe, not of the machine.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.diffusion.noise import sample_generator
+from engine.errors import OccupancyError, ScenarioError
+from engine.models.tddpm.assembly import PieceRequest, PieceSampler, TripBuilder
+from engine.models.tddpm.closed_loop import OccupancyLedger, touches
+from engine.models.tddpm.network import MapReader, PieceInput
+from engine.models.tddpm.occupancy import CityMap, cut_regions, network_input
+from engine.models.tddpm.plans import TripPlan, TripWishes, assign_regions, draw_plan
+from engine.models.tddpm.prior import TripPrior
+from engine.models.tddpm.sampling import SamplerConfig, sample_pieces
+from engine.models.tddpm.tracks import Tracks, join_tracks
+
+MAX_TRIPS = 10_000_000
+MAX_TRIP_POINTS = 1_024
+FIRST_CHUNK = 32
+"""Trips of the first chunk: few, so that something is seen soon."""
+CHUNK = 256
+MAX_ROUNDS = 8
+"""Tries of a chunk whose trips keep entering blocked cells."""
+
+StepListener = Callable[[int, int], None]
+"""Called after each evaluation of the network with (done, of this piece); may raise to cancel."""
+
+
+@dataclass(frozen=True)
+class GenerationConfig:
+    """How trips are made for a map.
+
+    Args:
+        sampler: steps and guidance.
+        tries: tries of each trip, of which the one that fits the map best is kept; 1 keeps all.
+        follow: draw regions by what is still missing; otherwise by p(r) alone.
+        wishes: what the user asks of the trips.
+    """
+
+    sampler: SamplerConfig = field(default_factory=SamplerConfig)
+    tries: int = 2
+    follow: bool = True
+    wishes: TripWishes = field(default_factory=TripWishes)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.tries <= 16:
+            raise ScenarioError("The number of tries of a trip must be 1 to 16.", str(self.tries))
+        num_points = self.wishes.num_points
+        if num_points is not None and not 2 <= num_points <= MAX_TRIP_POINTS:
+            raise ScenarioError(
+                "The number of points of a trip is out of range.",
+                str(num_points),
+                f"Use 2 to {MAX_TRIP_POINTS:,}.",
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class TrajectoryModel:
+    """A trained network and what belongs to it.
+
+    Args:
+        network: the denoiser.
+        prior: durations and hours of the training trips.
+        piece_points: L.
+        step_s: time between two points, seconds.
+        side_m: side of a region, metres.
+    """
+
+    network: MapReader
+    prior: TripPrior
+    piece_points: int
+    step_s: float
+    side_m: float
+
+
+@dataclass(frozen=True, eq=False)
+class TripChunk:
+    """Some of the trips that were asked for.
+
+    Args:
+        tracks: the trips.
+        done: trips made so far.
+        total: trips asked for.
+        distance: how far the occupancy made so far is from the map, in [0, 1].
+    """
+
+    tracks: Tracks
+    done: int
+    total: int
+    distance: float
+
+
+def generate_trips(
+    model: TrajectoryModel,
+    city: CityMap,
+    num_trips: int,
+    seed: int,
+    config: GenerationConfig,
+    blocked: NDArray[np.bool_] | None = None,
+    listen: StepListener | None = None,
+) -> Iterator[TripChunk]:
+    """Trips whose points are spread as the map says, chunk by chunk.
+
+    Args:
+        model: the trained model; its regions must fit the raster (64 cells a side).
+        city: the map, edited or not.
+        num_trips: trips to make.
+        seed: of the scenario.
+        config: how.
+        blocked: (Y, X) cells that no trip may enter.
+        listen: progress and cancellation.
+
+    Raises:
+        ScenarioError: an impossible number of trips.
+        OccupancyError: every trip enters a blocked cell.
+    """
+    if not 1 <= num_trips <= MAX_TRIPS:
+        raise ScenarioError(
+            "The number of trips is out of range.", str(num_trips), f"Use 1 to {MAX_TRIPS:,}."
+        )
+    source = _TripSource(model, city, seed, config, blocked, listen)
+    done = 0
+    for size in _chunk_sizes(num_trips):
+        tracks = source.make(size)
+        done += size
+        yield TripChunk(tracks, done, num_trips, source.ledger.distance)
+
+
+def _chunk_sizes(num_trips: int) -> Iterator[int]:
+    size = FIRST_CHUNK
+    while num_trips > 0:
+        yield min(size, num_trips)
+        num_trips -= size
+        size = CHUNK
+
+
+class _TripSource:
+    """Makes one chunk after the other; all randomness comes from the seed."""
+
+    def __init__(
+        self,
+        model: TrajectoryModel,
+        city: CityMap,
+        seed: int,
+        config: GenerationConfig,
+        blocked: NDArray[np.bool_] | None,
+        listen: StepListener | None,
+    ) -> None:
+        self._model, self._city, self._config = model, city, config
+        self._rng = np.random.default_rng((seed, 5))
+        self._regions = cut_regions(city)
+        self._blocked = np.zeros(city.shape, dtype=bool) if blocked is None else blocked
+        self.ledger = OccupancyLedger(city, self._regions)
+        sample = network_sampler(
+            model.network, config.sampler, sample_generator(seed, 0, "trips"), listen
+        )
+        self._builder = TripBuilder(city, sample, model.piece_points, model.step_s)
+
+    def make(self, num: int) -> Tracks:
+        """``num`` trips that enter no blocked cell."""
+        wanted = draw_plan(
+            self._rng, num, self._model.prior, self._model.piece_points, self._config.wishes
+        )
+        parts: list[Tracks] = []
+        open_slots = np.arange(num)
+        for _ in range(MAX_ROUNDS):
+            slot = np.repeat(np.arange(len(open_slots)), self._config.tries)
+            tries = self._builder.build(self._place(wanted.select(open_slots[slot])))
+            allowed = ~touches(tries, self._city, self._blocked)
+            kept = self.ledger.choose(tries, slot, allowed)
+            if len(kept):
+                parts.append(tries.select(kept))
+            open_slots = np.delete(open_slots, slot[kept])
+            if not len(open_slots):
+                return join_tracks(parts)
+        raise OccupancyError(
+            "The blocked places leave no way for the trips.",
+            f"{len(open_slots)} of {num} trips entered them in each of {MAX_ROUNDS} tries",
+            "Block fewer places.",
+        )
+
+    def _place(self, plan: TripPlan) -> TripPlan:
+        weight = self._regions.weight
+        if self._config.follow:
+            expected = float(plan.num_points.sum()) / self._config.tries
+            weight = self.ledger.region_weights(expected)
+        return assign_regions(self._rng, plan, self._regions, weight)
+
+
+def network_sampler(
+    network: MapReader,
+    config: SamplerConfig,
+    generator: torch.Generator,
+    listen: StepListener | None = None,
+) -> PieceSampler:
+    """The network as a source of pieces, for :class:`engine.models.tddpm.assembly.TripBuilder`."""
+    device = next(network.parameters()).device
+
+    def sample(request: PieceRequest) -> NDArray[np.float32]:
+        maps = torch.from_numpy(network_input(request.counts)).to(device)
+        given = PieceInput(
+            torch.from_numpy(request.valid)[:, None].to(device),
+            torch.from_numpy(request.known)[:, None].to(device),
+            torch.from_numpy(request.points)[:, None].to(device),
+            torch.from_numpy(request.conditions.as_input())[:, None].to(device),
+        )
+        estimate = torch.zeros_like(given.points)
+        for step in sample_pieces(network, maps, given, config, generator):
+            estimate = step.estimate
+            if listen is not None:
+                listen(step.evaluations, step.total)
+        return np.asarray(estimate[:, 0].float().cpu().numpy(), dtype=np.float32)
+
+    return sample

@@ -1,0 +1,120 @@
+"""What is decided of trips before any of their points is: how long, when, and where to begin.
+
+Shapes: N trips, R regions.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.models.tddpm.occupancy import RegionGrid
+from engine.models.tddpm.prior import TripPrior
+from engine.models.tddpm.tracks import UNKNOWN, Floats, Indices
+
+
+@dataclass(frozen=True, eq=False)
+class TripPlan:
+    """N trips to be made.
+
+    A trip is begun somewhere in its middle, with the window of its points that lies in a first
+    region, and then continued both ways (:mod:`engine.models.tddpm.assembly`).
+
+    Args:
+        num_points: (N,) points of each trip.
+        start_s: (N,) start, seconds UTC.
+        purpose: (N,) int16, or unknown.
+        begin: (N,) first point of the first window.
+        row: (N,) first raster row of the first region.
+        col: (N,) first raster column.
+    """
+
+    num_points: Indices
+    start_s: Floats
+    purpose: NDArray[np.int16]
+    begin: Indices
+    row: Indices
+    col: Indices
+
+    def __len__(self) -> int:
+        return len(self.num_points)
+
+    def select(self, trips: Indices) -> "TripPlan":
+        """The plans of an index, in its order; repeated ones are further tries of one trip."""
+        return TripPlan(
+            self.num_points[trips],
+            self.start_s[trips],
+            self.purpose[trips],
+            self.begin[trips],
+            self.row[trips],
+            self.col[trips],
+        )
+
+
+@dataclass(frozen=True)
+class TripWishes:
+    """What the user asks of the trips; None leaves it to the prior.
+
+    Args:
+        purpose: number of the purpose.
+        begin_s: earliest start, seconds after midnight, UTC.
+        end_s: latest start.
+        num_points: points of every trip.
+    """
+
+    purpose: int | None = None
+    begin_s: float | None = None
+    end_s: float | None = None
+    num_points: int | None = None
+
+
+def draw_plan(
+    rng: np.random.Generator,
+    num: int,
+    prior: TripPrior,
+    piece_points: int,
+    wishes: TripWishes,
+) -> TripPlan:
+    """Durations, hours and first windows of ``num`` trips; regions are assigned afterwards."""
+    num_points, start_s = prior.draw(rng, num)
+    if wishes.num_points is not None:
+        num_points = np.full(num, wishes.num_points, np.int64)
+    if wishes.begin_s is not None and wishes.end_s is not None:
+        start_s = rng.uniform(wishes.begin_s, wishes.end_s, num)
+    anchor = np.floor(rng.random(num) * num_points).astype(np.int64)
+    length = np.minimum(num_points, piece_points)
+    lowest = np.maximum(anchor - length + 1, 0)
+    highest = np.minimum(anchor, num_points - length)
+    begin = lowest + np.floor(rng.random(num) * (highest - lowest + 1)).astype(np.int64)
+    purpose = UNKNOWN if wishes.purpose is None else wishes.purpose
+    zero = np.zeros(num, np.int64)
+    return TripPlan(num_points, start_s, np.full(num, purpose, np.int16), begin, zero, zero)
+
+
+def assign_regions(
+    rng: np.random.Generator, plan: TripPlan, regions: RegionGrid, weight: Floats
+) -> TripPlan:
+    """Draw the first region of each trip, N_r in proportion to ``weight``.
+
+    Systematic drawing: the number of trips in a region differs from its expectation by less than
+    one, which a draw of each trip by itself would not give. The order is random.
+
+    Args:
+        rng: of the draw.
+        plan: trips.
+        regions: R regions.
+        weight: (R,) non-negative, not all zero.
+    """
+    num = len(plan)
+    edges = np.cumsum(weight) / weight.sum()
+    place = (np.arange(num) + rng.random()) / num
+    region = np.minimum(np.searchsorted(edges, place, side="right"), len(regions) - 1)
+    region = rng.permutation(region)
+    return TripPlan(
+        plan.num_points,
+        plan.start_s,
+        plan.purpose,
+        plan.begin,
+        regions.row[region],
+        regions.col[region],
+    )

@@ -1,0 +1,107 @@
+"""From noise to pieces of trips in a handful of evaluations.
+
+Shapes: R regions, K pieces a region, L points, as in :mod:`engine.models.tddpm.network`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from engine.diffusion.fewstep import straight_step
+from engine.diffusion.reverse import SamplingStep
+from engine.errors import InputError
+from engine.models.tddpm.network import EncodedMap, MapReader, PieceInput
+
+MAX_EVALUATIONS = 200
+MAX_GUIDANCE = 10.0
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """How pieces are sampled.
+
+    Args:
+        evaluations: steps along the path from noise to data.
+        time_power: equal steps to this power: above 1, they get finer towards the data, where
+            points find their street.
+        guidance: 1 samples the model as it is; above 1 the map counts for more, at the price of
+            a second evaluation per step.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+
+    evaluations: int = 12
+    time_power: float = 2.5
+    guidance: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.evaluations <= MAX_EVALUATIONS:
+            raise InputError(
+                "The number of evaluations is out of range.",
+                str(self.evaluations),
+                f"Use 1 to {MAX_EVALUATIONS}.",
+            )
+        if not 1 <= self.guidance <= MAX_GUIDANCE or not 0.5 <= self.time_power <= 10:
+            raise InputError("Guidance or the power of the times is out of range.", str(self))
+
+    def times(self) -> list[float]:
+        """Times from 1 (noise) down to 0 (data)."""
+        n = self.evaluations
+        return [float((1 - i / n) ** self.time_power) for i in range(n + 1)]
+
+
+@torch.no_grad()
+def sample_pieces(
+    network: MapReader,
+    maps_RSS: Tensor,
+    given: PieceInput,
+    config: SamplerConfig,
+    generator: torch.Generator,
+) -> Iterator[SamplingStep]:
+    """Euler steps along the straight path; known points stay exactly as given.
+
+    Source: [RF], algorithm 1, with times that get finer towards the data.
+
+    Args:
+        network: the denoiser.
+        maps_RSS: scaled maps, one a region.
+        given: what is known of the pieces.
+        config: steps and guidance.
+        generator: of the initial noise; on the CPU.
+
+    Yields:
+        One step per evaluation; the last estimate is the sample, (R, K, L, 2) canonical.
+    """
+    noise = torch.randn((*given.valid.shape, 2), generator=generator)
+    x_t = noise.to(maps_RSS.device)
+    seen = network.encode(maps_RSS)
+    blind = None
+    if config.guidance > 1:
+        blind = network.encode(maps_RSS, torch.zeros(len(maps_RSS), dtype=torch.bool))
+    for done, (time, following) in enumerate(pairwise(config.times()), start=1):
+        velocity = _guided(network, x_t, time, given, (seen, blind), config.guidance)
+        x_0 = torch.where(given.known[..., None], given.points, x_t - time * velocity)
+        x_t = straight_step(x_t, x_0, time, following)
+        yield SamplingStep(done, config.evaluations, x_0)
+
+
+def _guided(
+    network: MapReader,
+    x_t: Tensor,
+    time: float,
+    given: PieceInput,
+    maps: tuple[EncodedMap, EncodedMap | None],
+    guidance: float,
+) -> Tensor:
+    """Velocity with the map, moved away from that without. Source: arXiv 2207.12598, Eq. (6)."""
+    seen, blind = maps
+    time_RK = torch.full(x_t.shape[:2], time, device=x_t.device)
+    with_map = network(x_t, time_RK, given, seen)
+    if blind is None:
+        return with_map
+    without = network(x_t, time_RK, given, blind)
+    return without + guidance * (with_map - without)
