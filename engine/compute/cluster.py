@@ -126,6 +126,8 @@ class Cluster:
                 self.address,
                 security=self._security(settings),
                 set_as_default=False,
+                # results come straight from a worker where it can surely be reached
+                direct_to_workers=self._embedded is not None,
                 timeout=settings.connect_timeout_s,
             )
         except (OSError, TimeoutError, ValueError) as reason:

@@ -167,7 +167,11 @@ class Dispatcher:
     def _on_progress(self, run: Run, message: Message) -> None:
         if run.verdict is not None:
             return
-        news: dict[str, Any] = {"fraction": message["fraction"], "message": message["message"]}
+        news: dict[str, Any] = {
+            "fraction": message["fraction"],
+            "message": message["message"],
+            "reported_s": message["time_s"],
+        }
         if message["estimate"] is not None:
             news["estimate"] = decode_estimate(message["estimate"])
         run.handle.change(**news)

@@ -135,6 +135,7 @@ class JobStatus:
         submitted_s: clock time (``time.monotonic``) of submission.
         started_s: of its latest start, or None.
         ended_s: of its end, or None.
+        reported_s: the worker's clock (``time.time``) at its latest report, or None.
         error: why it failed or was cancelled.
         version: grows with every change; a page redraws when it differs.
     """
@@ -151,6 +152,7 @@ class JobStatus:
     submitted_s: float = field(default_factory=time.monotonic)
     started_s: float | None = None
     ended_s: float | None = None
+    reported_s: float | None = None
     error: EngineError | None = None
     version: int = 0
 

@@ -64,11 +64,11 @@ class Line(Generic[Entry]):
     def remove(self, entry: Entry) -> bool:
         """Leave the line; False when it was not in it."""
         for place, (_, again) in enumerate(self._first):
-            if again is entry:
+            if again == entry:
                 del self._first[place]
                 return True
         for session, own in self._sessions.items():
-            if any(waiting is entry for waiting in own):
+            if entry in own:
                 self._drop(session, entry)
                 return True
         return False
@@ -90,7 +90,7 @@ class Line(Generic[Entry]):
 
     def place(self, entry: Entry) -> int:
         """Place in line, from 1; 0 when it is not in it."""
-        return next((n for n, waiting in enumerate(self, start=1) if waiting is entry), 0)
+        return next((n for n, waiting in enumerate(self, start=1) if waiting == entry), 0)
 
     def __iter__(self) -> Iterator[Entry]:
         """In the order in which they will be taken, if any worker can take any entry."""
@@ -106,7 +106,7 @@ class Line(Generic[Entry]):
             waiting = still
 
     def _drop(self, session: str, entry: Entry) -> None:
-        rest = deque(waiting for waiting in self._sessions[session] if waiting is not entry)
+        rest = deque(waiting for waiting in self._sessions[session] if waiting != entry)
         if rest:
             self._sessions[session] = rest
         else:

@@ -18,10 +18,10 @@ from torch import Tensor
 from engine.compute.jobs import JobContext, Progress
 from engine.compute.proving import ProvingRequest, ProvingResult
 
-SIGMA_MIN = 0.02
+SIGMA_MIN = 0.002
 SIGMA_MAX = 40.0
 RHO = 7.0
-CHURN = 0.2
+CHURN = 0.05
 
 
 def make_components(request: ProvingRequest) -> Tensor:

@@ -70,6 +70,13 @@ class ComputeService:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def embedded_pid(self) -> int:
+        """Process id of the cluster on this computer; 0 before it starts, and for another one."""
+        with self._lock:
+            cluster = self._dispatcher.cluster
+            return cluster.embedded_pid if cluster is not None else 0
+
     def submit(self, job: Job) -> JobHandle:
         """Put a job in line; returns at once.
 

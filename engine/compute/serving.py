@@ -126,7 +126,7 @@ def serve(device: Device, num_workers: int | None, memory_bytes: int | None) -> 
     """Run the cluster until standard input closes.
 
     Returns:
-        exit code 2 when the cluster cannot be started; otherwise the process ends with 0 here.
+        exit code: 0 after standard input closed, 2 when the cluster could not be started.
 
     Raises:
         InputError: standard output is a terminal; the first line holds a private key.
@@ -147,9 +147,7 @@ def serve(device: Device, num_workers: int | None, memory_bytes: int | None) -> 
     except EngineError as error:
         _hand_over(answer, {"error": encode_error(error)})
         return 2
-    end_descendants()
-    # the ordinary way out would start multiprocessing's helpers again, only to end them
-    os._exit(0)
+    return 0
 
 
 def _claim_stdout() -> TextIO:
@@ -196,6 +194,8 @@ async def _run(plans: tuple[WorkerPlan, ...], answer: TextIO, closed: asyncio.Ev
     from distributed import Scheduler, Security
 
     logging.getLogger("distributed").setLevel(logging.WARNING)
+    for noisy in ("distributed.comm", "distributed.process", "distributed.scheduler"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     dask.config.set(_CONFIG)
     security = Security.temporary()
     async with Scheduler(
@@ -213,14 +213,14 @@ async def _run(plans: tuple[WorkerPlan, ...], answer: TextIO, closed: asyncio.Ev
         }
         workers = [asdict(plan) for plan in plans]
         _hand_over(answer, {"address": scheduler.address, "tls": tls, "workers": workers})
-        async with contextlib.AsyncExitStack() as stack:
-            starting = [
-                stack.enter_async_context(_make_nanny(plan, scheduler.address, security))
-                for plan in plans
-            ]
-            starter = asyncio.gather(*starting, return_exceptions=True)
-            await closed.wait()
-            starter.cancel()
+        nannies = [_make_nanny(plan, scheduler.address, security) for plan in plans]
+        starting = asyncio.gather(*nannies, return_exceptions=True)
+        await closed.wait()
+        starting.cancel()
+        for nanny in nannies:
+            nanny.close_gracefully()  # that is: do not start the worker again
+        end_descendants()
+        await asyncio.gather(*(nanny.close() for nanny in nannies), return_exceptions=True)
 
 
 def _make_nanny(plan: WorkerPlan, address: str, security: "Security") -> "Nanny":
