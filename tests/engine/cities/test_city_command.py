@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def cities(data_root):
+def cities(data_root):  # noqa: ARG001 - sets where cities lie
     write_city(user_root())
     with CityWriter(user_root(), describe("odd", description="\x1b[31mred[/] [bold]")) as writer:
         writer.add_field("inflow", field())
@@ -30,7 +30,8 @@ def run(capsys, *words):
     return code, captured.out, captured.err
 
 
-def test_list(cities, capsys):
+@pytest.mark.usefixtures("cities")
+def test_list(capsys):
     code, out, err = run(capsys, "list")
     assert (code, err) == (0, "")
     assert "demo" in out
@@ -47,18 +48,21 @@ def test_list_names_the_damaged(cities, capsys):
     assert "streets.parquet" in listed["demo"]["where"]
 
 
-def test_list_of_nothing(data_root, capsys):
+@pytest.mark.usefixtures("data_root")
+def test_list_of_nothing(capsys):
     assert run(capsys, "list")[:2] == (0, "No city is installed.\n")
 
 
-def test_show(cities, capsys):
+@pytest.mark.usefixtures("cities")
+def test_show(capsys):
     code, out, _ = run(capsys, "show", "demo")
     assert code == 0
     for words in ("Demo", "8 x 8 cells of 680 x 556 m", "5,100", "made by a test", "1 of them"):
         assert words in out
 
 
-def test_show_as_json(cities, capsys):
+@pytest.mark.usefixtures("cities")
+def test_show_as_json(capsys):
     code, out, _ = run(capsys, "show", "demo", "--json")
     shown = json.loads(out)
     assert code == 0
@@ -66,7 +70,8 @@ def test_show_as_json(cities, capsys):
     assert shown["interventions"] == [{"id": "close-north", "title": "Close it", "split": "test"}]
 
 
-def test_text_of_a_city_is_text(cities, capsys):
+@pytest.mark.usefixtures("cities")
+def test_text_of_a_city_is_text(capsys):
     _, out, _ = run(capsys, "show", "odd")
     assert "\x1b" not in out
     assert "[31mred[/] [bold]" in out
@@ -92,13 +97,15 @@ def test_check_of_a_folder(cities, capsys):
 @pytest.mark.parametrize(
     "words", [("show", "nowhere"), ("check", "nowhere"), ("show", "../x"), ("check", "/tmp/none")]
 )
-def test_bad_input(cities, capsys, words):
+@pytest.mark.usefixtures("cities")
+def test_bad_input(capsys, words):
     code, out, err = run(capsys, *words)
     assert (code, out) == (2, "")
     assert err.startswith("Error: ")
 
 
-def test_from_a_shell(cities):
+@pytest.mark.usefixtures("cities")
+def test_from_a_shell():
     command = [sys.executable, "-m", "engine", "city", "check", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0

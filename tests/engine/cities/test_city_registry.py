@@ -78,7 +78,8 @@ def test_damaged_cities_are_named_and_the_others_open(data_root, pristine):
             open_city(name)
 
 
-def test_a_city_stays_open_until_it_is_written_anew(data_root):
+@pytest.mark.usefixtures("data_root")
+def test_a_city_stays_open_until_it_is_written_anew():
     write_city(user_root())
     city = open_city("demo")
     assert open_city("demo") is city
@@ -88,7 +89,8 @@ def test_a_city_stays_open_until_it_is_written_anew(data_root):
 
 
 @pytest.mark.parametrize("name", ["../demo", "/etc", "demo/../demo", "", ".", "..", "Demo", "a\0b"])
-def test_ids_that_leave_the_folder(data_root, name):
+@pytest.mark.usefixtures("data_root")
+def test_ids_that_leave_the_folder(name):
     write_plain(user_root(), "demo")
     for use in (find_city, open_city, remove_city):
         with pytest.raises(InputError):
@@ -108,7 +110,8 @@ def test_only_own_cities_are_removed(data_root):
     assert [p.name for p in user_root().iterdir()] == [".lock"]
 
 
-def test_links_are_not_followed_on_removal(data_root, pristine):
+@pytest.mark.usefixtures("data_root")
+def test_links_are_not_followed_on_removal(pristine):
     user_root().mkdir()
     (user_root() / "demo").symlink_to(pristine)
     with pytest.raises(CityError, match="link"):

@@ -80,7 +80,7 @@ def test_killed_at_any_moment(tmp_path, monkeypatch, exchange, num_kills):
 
 
 @pytest.mark.parametrize("moment", ["after the old one is moved", "after both are moved"])
-def test_crash_between_two_renames_is_put_right(tmp_path, data_root, moment):
+def test_crash_between_two_renames_is_put_right(data_root, moment):
     root = data_root / "cities"
     write_version(root, 1)
     (root / "demo").rename(root / ".old-demo-abcd1234")
