@@ -119,7 +119,10 @@ class ReconstructionTask:
         """Errors of the best map on the validation days; score 1 is historical share."""
         if not isinstance(network, Networks):
             raise TypeError(type(network).__name__)
-        system = self.system([network])
+        return self.figures(self.system([network]))
+
+    def figures(self, system: Reconstructor) -> dict[str, float]:
+        """The same of a whole system."""
         figures: dict[str, float] = {}
         ratios = []
         for name, check in self._checks.items():

@@ -45,13 +45,13 @@ class Config:
     lags: tuple[int, ...]
     width: int = 64
     blocks: int = 2
-    place_rank: int = 32
+    place_rank: int = 16
     heads: int = 4
     latents: int = 16
     residual_width: int = 64
     residual_blocks: int = 2
     residual_scale: float = 0.5
-    dropout: float = 0.1
+    dropout: float = 0.2
     use_past: bool = True
 
     @property

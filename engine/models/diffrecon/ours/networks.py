@@ -88,7 +88,7 @@ class MeanNetwork(nn.Module):
 
     def _of_place(self, x: Tensor) -> Tensor:
         """What is particular to each coarse cell: a road that fills first, a stadium."""
-        return torch.einsum("bpr,pro->bpo", self.place_read(x).float(), self.place_leave)
+        return torch.einsum("bpr,pro->bpo", self.place_read(self.drop(x)).float(), self.place_leave)
 
     def _past(self, features: Features) -> Tensor | None:
         if not self.config.lags or not self.config.use_past:

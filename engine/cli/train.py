@@ -1,0 +1,167 @@
+"""``python -m engine train``: train a model of the product, resumably."""
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from platformdirs import user_cache_path
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from engine.errors import InputError, JobCancelledError
+
+if TYPE_CHECKING:
+    from engine.models.flows import FlowSeries
+    from engine.training.loop import Trainer
+    from engine.training.recipes import Recipe
+
+VALID_SHARE = 0.2
+"""The last share of a city's days, kept for validation."""
+
+
+def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register ``train`` and its models."""
+    train = subparsers.add_parser("train", help="train a model; continues where it was stopped")
+    models = train.add_subparsers(dest="model", metavar="MODEL", required=True)
+    command = models.add_parser("reconstruct", help="from coarse maps with gaps to fine ones")
+    command.add_argument("--config", type=Path, required=True, help="recipe, a TOML file")
+    command.add_argument("--city", help="train on a field of this city")
+    command.add_argument("--field", help="with --city its field's name, else a .npz to train on")
+    command.add_argument("--valid", type=Path, help="a .npz to validate on, without --city")
+    command.add_argument("--out", type=Path, required=True, help="weights to write, .safetensors")
+    command.add_argument("--checkpoints", type=Path, help="folder of resumable checkpoints")
+    command.add_argument("--threads", type=int, default=1, help="CPU threads")
+    command.add_argument("--json", action="store_true", help="print the card")
+    command.set_defaults(run=run_reconstruct)
+
+
+def run_reconstruct(args: argparse.Namespace) -> int:
+    """Train all members, calibrate their bands, write weights and card."""
+    import torch
+
+    from engine.evaluation.calibration import measure_bands
+    from engine.models.diffrecon.ours.objective import Networks
+    from engine.models.diffrecon.ours.system import save_reconstructor
+    from engine.training.cards import training_card
+    from engine.training.loop import Trainer
+    from engine.training.recipes import read_recipe
+    from engine.training.reconstruction import ReconstructionTask
+
+    torch.set_num_threads(args.threads)
+    recipe = read_recipe(args.config)
+    train, valid = _read_data(args, recipe)
+    folder = args.checkpoints or user_cache_path("citybrush") / "training" / recipe.name
+    members: list[Networks] = []
+    seconds = 0.0
+    with _stop_requests() as should_stop:
+        for seed in recipe.seeds:
+            task = ReconstructionTask(train, valid, recipe.network_config(train), seed)
+            settings = recipe.training_config(seed)
+            trainer = Trainer(task, settings, folder / f"seed-{seed}", should_stop.is_set)
+            _show(trainer, f"{recipe.name}, seed {seed}")
+            if should_stop.is_set():
+                raise JobCancelledError("Training was stopped; the same command continues it.")
+            seconds += trainer.seconds
+            best = trainer.best
+            if not isinstance(best, Networks):
+                raise TypeError(type(best).__name__)
+            members.append(best)
+    system = task.system(members)
+    metrics = task.figures(system)
+    system.bands = measure_bands(system, valid)
+    system.card = training_card(
+        recipe.name, recipe.data, recipe.training, recipe.seeds, seconds, metrics
+    )
+    if recipe.field:
+        system.card["field"] = recipe.field.to_json()
+    save_reconstructor(args.out, system, half=True)
+    if args.json:
+        print(args.out.with_suffix(".json").read_text("utf-8"))
+    return 0
+
+
+def _read_data(args: argparse.Namespace, recipe: "Recipe") -> tuple["FlowSeries", "FlowSeries"]:
+    from engine.models.fieldfiles import read_flows
+
+    if args.city:
+        return _city_flows(args.city, args.field or "")
+    if not recipe.field or not args.field or not args.valid:
+        raise InputError(
+            "There is nothing to train on.",
+            "",
+            "Give --city with --field, or --field FILE and --valid FILE with a recipe that has "
+            "a [field] table.",
+        )
+    train = read_flows(Path(args.field), recipe.field)
+    return train, align_clock(read_flows(args.valid, recipe.field), train, recipe.field.first_slot)
+
+
+def align_clock(series: "FlowSeries", known: "FlowSeries", first_slot: int | None) -> "FlowSeries":
+    """The series with its clock found from its flow, where its file does not say the time."""
+    from dataclasses import replace
+
+    from engine.models.baselines.profile import find_clock, fit_profile
+
+    if first_slot is not None:
+        return series
+    return replace(series, first_slot=find_clock(series, fit_profile(known)))
+
+
+def _city_flows(city: str, field: str) -> tuple["FlowSeries", "FlowSeries"]:
+    from dataclasses import replace
+
+    from engine.cities.registry import open_city
+    from engine.models.flows import flows_of_field
+
+    series = flows_of_field(open_city(city).field(field))
+    days = len(series.values) // series.slots_per_day
+    cut = (days - max(1, round(VALID_SHARE * days))) * series.slots_per_day
+    if cut < series.slots_per_day:
+        raise InputError("The city's field is too short to train on.", f"{city}, {field}")
+    valid = replace(series, values=series.values[cut:])
+    return replace(series, values=series.values[:cut]), valid
+
+
+@contextmanager
+def _stop_requests() -> Iterator[threading.Event]:
+    """An event that SIGTERM and Ctrl-C set, so that the loop can save and end by itself."""
+    event = threading.Event()
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        event.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _show(trainer: "Trainer", title: str) -> None:
+    """Run a trainer under a progress bar on stderr; validations become lines."""
+    console = Console(file=sys.stderr)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} loss {task.fields[loss]:.4f}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        row = bar.add_task(title, total=trainer.config.steps, loss=float("nan"))
+        for state in trainer.run():
+            bar.update(row, completed=state.step, loss=state.loss)
+            if state.figures:
+                figures = {name: round(value, 4) for name, value in state.figures.items()}
+                console.print(
+                    f"step {state.step}, {state.seconds:.0f} s, {state.remaining_s:.0f} s left: "
+                    f"{json.dumps(figures)}"
+                )

@@ -1,0 +1,155 @@
+"""All methods of reconstruction on the same frames and the same masks."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.evaluation.metrics import (
+    coverage,
+    mean_absolute_error,
+    ranked_probability_score,
+    root_mean_square_error,
+)
+from engine.models.baselines.historical import HistoricalMean, HistoricalShare
+from engine.models.baselines.interpolation import Bicubic, NearestFill
+from engine.models.baselines.profile import Profile
+from engine.models.diffrecon.ours.system import Reconstructor
+from engine.models.flows import FlowSeries, Maps
+from engine.models.masks import named_masks
+from engine.models.observations import Observations, observe_in_order
+
+Row = dict[str, float | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a method says about all frames of a series.
+
+    Args:
+        estimate: (B, R, C) best maps.
+        scores: mean CRPS; None where a method has no samples, and its MAE counts.
+        covered: share of cells inside the 90 % band; None where a method has no bands.
+        evaluations: network evaluations per frame.
+    """
+
+    estimate: Maps
+    scores: float | None = None
+    covered: float | None = None
+    evaluations: int = 0
+
+
+class Method(Protocol):
+    """Anything that reconstructs frames; the truth is only for scoring samples as they come."""
+
+    def answer(self, seen: Observations, truth: Maps, seed: int) -> Answers:
+        """Reconstruct every frame."""
+        ...
+
+
+class Estimator(Protocol):
+    """A method that gives one map per frame."""
+
+    def estimate(self, seen: Observations) -> Maps:
+        """(B, R, C) counts."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Plain:
+    """A method without samples."""
+
+    estimator: Estimator
+    evaluations: int = 0
+
+    def answer(self, seen: Observations, truth: Maps, seed: int) -> Answers:
+        """Its estimate of every frame."""
+        del truth, seed
+        return Answers(self.estimator.estimate(seen), evaluations=self.evaluations)
+
+
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """Our system with samples and bands, one frame after the other."""
+
+    system: Reconstructor
+    samples: int = 16
+    evaluations: int = 8
+
+    def answer(self, seen: Observations, truth: Maps, seed: int) -> Answers:
+        """Its estimates, the score of its samples, the coverage of its bands."""
+        maps, scores, covered, evaluations = [], [], [], 0
+        for frame in range(len(seen)):
+            *_, last = self.system.reconstruct(
+                seen[frame : frame + 1], seed + frame, self.samples, self.evaluations
+            )
+            maps.append(last.estimate)
+            scores.append(ranked_probability_score(last.samples, truth[frame]).mean())
+            covered.append(coverage(last.lower, last.upper, truth[frame]))
+            evaluations = last.evaluations
+        return Answers(np.stack(maps), float(np.mean(scores)), float(np.mean(covered)), evaluations)
+
+
+def baselines(profile: Profile) -> dict[str, Method]:
+    """The methods that need no network."""
+    n = profile.magnification
+    return {
+        "historical-share": Plain(HistoricalShare(profile)),
+        "historical-mean": Plain(HistoricalMean(profile)),
+        "nearest": Plain(NearestFill(n)),
+        "bicubic": Plain(Bicubic(n)),
+    }
+
+
+def compare(
+    series: FlowSeries,
+    methods: Mapping[str, Method],
+    masks: Sequence[str],
+    lags: Sequence[int],
+    seed: int,
+) -> Iterator[tuple[str, str, Row]]:
+    """Every method on every mask.
+
+    Args:
+        series: the truth; nothing before its beginning is known.
+        methods: by name.
+        masks: names of mask patterns.
+        lags: base steps back to each earlier frame that may be looked at.
+        seed: of masks and samples.
+
+    Yields:
+        mask, method and its row: mae, rmse and crps in counts, coverage90 as a share (None
+        without bands), seconds for all frames, evaluations per frame.
+    """
+    truth = series.frames(series.regular_starts())
+    for mask in masks:
+        drawn = named_masks(mask, len(truth), series.coarse_shape, seed)
+        seen = observe_in_order(series, drawn, lags)
+        for name, method in methods.items():
+            started = time.perf_counter()
+            answers = method.answer(seen, truth, seed)
+            seconds = time.perf_counter() - started
+            yield mask, name, _row(answers, truth, seconds)
+
+
+def _row(answers: Answers, truth: Maps, seconds: float) -> Row:
+    mae = mean_absolute_error(answers.estimate, truth)
+    return {
+        "mae": mae,
+        "rmse": root_mean_square_error(answers.estimate, truth),
+        "crps": mae if answers.scores is None else answers.scores,
+        "coverage90": answers.covered,
+        "seconds": seconds,
+        "evaluations": float(answers.evaluations),
+    }
+
+
+def first_frames(series: FlowSeries, count: int) -> FlowSeries:
+    """The first frames of a series, for a quick look."""
+    values: NDArray[np.float32] = series.values[: count * series.window]
+    return FlowSeries(
+        values, series.slots_per_day, series.window, series.magnification, series.first_slot
+    )
