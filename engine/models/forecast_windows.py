@@ -7,6 +7,7 @@ Shapes: T steps of the series or of the history, H of the horizon, N sensors, B 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -116,6 +117,73 @@ class WindowSet:
         starts = np.arange(0, len(self), stride, dtype=np.int64)
         for begin in range(0, len(starts), size):
             yield self.batch(starts[begin : begin + size])
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """What a method says about the H steps after a window, in the data's own unit.
+
+    Args:
+        middle_BHN: the point forecast (the median, where the method has bands).
+        lower_BHN: 5 % quantile, if the method has bands.
+        upper_BHN: 95 % quantile.
+    """
+
+    middle_BHN: Tensor
+    lower_BHN: Tensor | None = None
+    upper_BHN: Tensor | None = None
+
+
+class Forecaster(Protocol):
+    """A method that can be asked."""
+
+    def forecast(self, batch: WindowBatch) -> Forecast:
+        """The forecast of each window of the batch; sees nothing of its truth."""
+        ...
+
+
+class ForecastNetwork(Forecaster, Protocol):
+    """A method that is trained: its inputs, what it is trained on, and its scale.
+
+    The forward pass takes what :meth:`inputs` returns, so that a network that is wrapped for
+    several devices can be called in its place.
+    """
+
+    def inputs(self, batch: WindowBatch) -> tuple[Tensor, ...]:
+        """What the forward pass takes."""
+        ...
+
+    def objective(self, output: Tensor, batch: WindowBatch) -> Tensor:
+        """Mean loss of the forward pass's output, a scalar, in the data's own unit."""
+        ...
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What the values are scaled with, and which weekdays there were in training.
+
+    Args:
+        mean: of the valid values, in the data's unit.
+        std: standard deviation, likewise.
+        weekday_share: of Monday ... Sunday among the steps; even where weekdays are unknown.
+    """
+
+    mean: float
+    std: float
+    weekday_share: tuple[float, ...]
+
+    @classmethod
+    def of(cls, windows: WindowSet) -> "Scale":
+        """The scale of a training set.
+
+        Raises:
+            SensorError: nothing is valid, or nothing varies.
+        """
+        mean, std = measure_scale(windows.values_TN, windows.valid_TN)
+        weekday_T = windows.axis.weekday_T
+        counts = np.bincount(weekday_T[weekday_T >= 0], minlength=7).astype(np.float64)
+        counts = counts if counts.sum() else np.ones(7)
+        return cls(mean, std, tuple(float(share) for share in counts / counts.sum()))
 
 
 def measure_scale(

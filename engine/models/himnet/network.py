@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from engine.models.forecast_windows import WindowBatch
+from engine.models.forecast_windows import Forecast, Scale, WindowBatch
 from engine.models.himnet.meta import Form, Hoisted, Reassociated
 from engine.models.himnet.objective import masked_mae
 from engine.models.himnet.recurrent import MetaGRU, learn_graph
@@ -46,22 +46,19 @@ class HimNetConfig:
 
 @dataclass(frozen=True, eq=False)
 class Teacher:
-    """Scheduled sampling: the truth, and how likely each step is fed it.
+    """Scheduled sampling: the truth, and after which steps the decoder is fed it.
 
     Args:
         truth_BHN1: the scaled truth, invalid entries zero.
-        probability: of feeding it, one draw a step for the whole batch.
-        generator: the source of the draws, on the CPU.
+        feeds_H: bool; one draw a step for the whole batch.
     """
 
     truth_BHN1: Tensor
-    probability: float
-    generator: torch.Generator
+    feeds_H: Tensor
 
     def next_input(self, step: int, own_BN1: Tensor) -> Tensor:
         """What the decoder sees after ``step``: the truth or its own output."""
-        draw = torch.rand((), generator=self.generator).item()
-        return self.truth_BHN1[:, step] if draw < self.probability else own_BN1
+        return self.truth_BHN1[:, step] if self.feeds_H[step] else own_BN1
 
 
 class HimNet(nn.Module):
@@ -108,11 +105,11 @@ class HimNet(nn.Module):
             nn.init.uniform_(linear.weight, -bound, bound, generator=generator)
             nn.init.uniform_(linear.bias, -bound, bound, generator=generator)
 
-    def set_scale(self, mean: float, std: float, weekday_share_7: Tensor) -> None:
+    def set_scale(self, scale: Scale) -> None:
         """Fix what the data's values are scaled with, and how often each weekday occurs."""
-        self.value_mean.fill_(mean)
-        self.value_std.fill_(std)
-        self.weekday_share_7.copy_(weekday_share_7)
+        self.value_mean.fill_(scale.mean)
+        self.value_std.fill_(scale.std)
+        self.weekday_share_7.copy_(torch.tensor(scale.weekday_share))
 
     def forward(
         self,
@@ -191,8 +188,8 @@ class HimNet(nn.Module):
             fed_BN1 = outputs[-1] if teacher is None else teacher.next_input(step, outputs[-1])
         return torch.stack(outputs, dim=1)
 
-    def features(self, batch: WindowBatch) -> tuple[Tensor, Tensor]:
-        """The network's inputs of a batch of windows: x_BTNF and covariates_BHN2.
+    def inputs(self, batch: WindowBatch) -> tuple[Tensor, Tensor]:
+        """What the network takes of a batch of windows: x_BTNF and covariates_BHN2.
 
         Missing values enter as zero on the data's scale, as in the published data sets.
         """
@@ -212,15 +209,17 @@ class HimNet(nn.Module):
         """Values in the data's own unit."""
         return values * self.value_std + self.value_mean
 
-    def forecast(self, batch: WindowBatch) -> Tensor:
-        """The forecast of a batch, (B, H, N), in the data's own unit."""
-        return self.unscale(self(*self.features(batch)).squeeze(-1).float())
+    def forecast(self, batch: WindowBatch) -> Forecast:
+        """The forecast of a batch, in the data's own unit."""
+        return Forecast(self.unscale(self(*self.inputs(batch)).squeeze(-1).float()))
 
-    def loss(self, batch: WindowBatch, probability: float, generator: torch.Generator) -> Tensor:
-        """Masked mean absolute error under scheduled sampling, in the data's own unit."""
+    def teacher(self, batch: WindowBatch, feeds_H: Tensor) -> Teacher:
+        """Scheduled sampling on the truth of a batch, where it is known."""
         truth_BHN1 = self.scale(batch.truth_BHN).unsqueeze(-1)
-        truth_BHN1 = torch.where(batch.truth_valid_BHN.unsqueeze(-1), truth_BHN1, 0.0)
-        teacher = Teacher(truth_BHN1, probability, generator)
-        y_BHN1 = self(*self.features(batch), teacher=teacher)
-        forecast_BHN = self.unscale(y_BHN1.squeeze(-1).float())
+        known_BHN1 = batch.truth_valid_BHN.unsqueeze(-1)
+        return Teacher(torch.where(known_BHN1, truth_BHN1, 0.0), feeds_H)
+
+    def objective(self, output: Tensor, batch: WindowBatch) -> Tensor:
+        """Masked mean absolute error, in the data's own unit."""
+        forecast_BHN = self.unscale(output.squeeze(-1).float())
         return masked_mae(forecast_BHN, batch.truth_BHN, batch.truth_valid_BHN)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from engine.models.forecast_windows import WindowBatch
+from engine.models.dropout import SeededDropout
+from engine.models.forecast_windows import Forecast, Scale, WindowBatch
 from engine.models.himnet.objective import masked_mae
 
 
@@ -42,7 +43,7 @@ class ResidualLayer(nn.Module):
         super().__init__()
         self.first = nn.Linear(num_hidden, num_hidden)
         self.second = nn.Linear(num_hidden, num_hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = SeededDropout(dropout)
 
     def forward(self, z_BNC: Tensor) -> Tensor:
         """The layer's output, same shape."""
@@ -89,11 +90,11 @@ class STID(nn.Module):
         for name in ("sensor_embedding_NE", "slot_embedding_SE", "weekday_embedding_7E"):
             nn.init.xavier_uniform_(self.get_parameter(name), generator=generator)
 
-    def set_scale(self, mean: float, std: float, weekday_share_7: Tensor) -> None:
+    def set_scale(self, scale: Scale) -> None:
         """Fix what the data's values are scaled with, and how often each weekday occurs."""
-        self.value_mean.fill_(mean)
-        self.value_std.fill_(std)
-        self.weekday_share_7.copy_(weekday_share_7)
+        self.value_mean.fill_(scale.mean)
+        self.value_std.fill_(scale.std)
+        self.weekday_share_7.copy_(torch.tensor(scale.weekday_share))
 
     def forward(self, z_BTN: Tensor, slot_B: Tensor, weekday_B: Tensor) -> Tensor:
         """The forecast of scaled values.
@@ -121,13 +122,19 @@ class STID(nn.Module):
         ]
         return self.head(self.layers(torch.cat(parts, dim=-1))).transpose(1, 2)
 
-    def forecast(self, batch: WindowBatch) -> Tensor:
-        """The forecast of a batch, (B, H, N), in the data's own unit."""
+    def inputs(self, batch: WindowBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """What the network takes of a batch: z_BTN, slot_B, weekday_B."""
         z_BTN = (batch.history_BTN - self.value_mean) / self.value_std
         last = self.config.history - 1
-        y_BHN = self(z_BTN, batch.slot_BS[:, last], batch.weekday_BS[:, last])
-        return y_BHN.float() * self.value_std + self.value_mean
+        return z_BTN, batch.slot_BS[:, last], batch.weekday_BS[:, last]
 
-    def loss(self, batch: WindowBatch) -> Tensor:
-        """Masked mean absolute error in the data's own unit."""
-        return masked_mae(self.forecast(batch), batch.truth_BHN, batch.truth_valid_BHN)
+    def forecast(self, batch: WindowBatch) -> Forecast:
+        """The forecast of a batch, in the data's own unit."""
+        return Forecast(self._unscale(self(*self.inputs(batch))))
+
+    def objective(self, output: Tensor, batch: WindowBatch) -> Tensor:
+        """Masked mean absolute error, in the data's own unit."""
+        return masked_mae(self._unscale(output), batch.truth_BHN, batch.truth_valid_BHN)
+
+    def _unscale(self, y_BHN: Tensor) -> Tensor:
+        return y_BHN.float() * self.value_std + self.value_mean
