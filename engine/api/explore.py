@@ -71,8 +71,7 @@ class WeekMaps:
         name: what is measured, in plain words.
         unit: unit of the values, with the length of a step.
         top: value at the end of the colour scale, the same in every week.
-        grid: the cells.
-        hexagons: H3 names in the order of the values; empty when cells are shown.
+        cells: the grid, or the hexagons, that the values belong to.
     """
 
     week: Week
@@ -81,8 +80,7 @@ class WeekMaps:
     name: str
     unit: str
     top: float
-    grid: Grid
-    hexagons: tuple[str, ...] = ()
+    cells: Grid | HexCells
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,13 +139,13 @@ def week_maps(
         values -= usual_maps(field, week)
         top /= 2
     flat = values.reshape(len(values), -1)
-    ids: tuple[str, ...] = ()
+    shapes: Grid | HexCells = field.grid
     if cells is Cells.HEXAGONS:
         transfer = _transfer(field.grid)
         flat = transfer.to_hexagons(values, field.aggregation).astype(np.float32)
         top *= _size_ratio(transfer) if field.aggregation == "sum" else 1
-        ids = transfer.hexagons.ids
-    return WeekMaps(week, flat, shown, field.name, unit_text(field), top, field.grid, ids)
+        shapes = transfer.hexagons
+    return WeekMaps(week, flat, shown, field.name, unit_text(field), top, shapes)
 
 
 def place_series(

@@ -15,6 +15,7 @@ from plotly.subplots import make_subplots
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#7F8A96"
 BAND = "rgba(127, 138, 150, 0.22)"
+WEATHER_TITLE = "rain in mm/h (bars) · temperature in °C (line)"
 _ROW_HEIGHT_PX = 150
 
 
@@ -76,7 +77,7 @@ def _add_usual(figure: go.Figure, x: list[str], usual: Usual) -> None:
         fillcolor=BAND,
         line={"width": 0},
         hoverinfo="skip",
-        name="8 of 10 other weeks",
+        name="8 of 10 weeks",
         row=1,
         col=1,
     )
@@ -84,7 +85,7 @@ def _add_usual(figure: go.Figure, x: list[str], usual: Usual) -> None:
         x=x,
         y=usual.mean,
         line={"color": GREY, "dash": "dot", "width": 1.5},
-        name="usual for weekday and hour",
+        name="usual",
         row=1,
         col=1,
     )
@@ -116,7 +117,7 @@ def _add_weather(figure: go.Figure, weather: Weather) -> None:
         x=x,
         y=weather.rain_mm_h,
         marker={"color": BLUE, "line": {"width": 0}},
-        name="rain",
+        showlegend=False,
         hovertemplate="%{y:.1f} mm/h<extra>rain</extra>",
         row=2,
         col=1,
@@ -125,14 +126,21 @@ def _add_weather(figure: go.Figure, weather: Weather) -> None:
         x=x,
         y=weather.temperature_c,
         line={"color": GREEN, "width": 1.5},
-        name="temperature",
+        showlegend=False,
         hovertemplate="%{y:.1f} °C<extra>temperature</extra>",
         row=2,
         col=1,
         secondary_y=True,
     )
-    figure.update_yaxes(title_text="mm/h", rangemode="tozero", row=2, col=1)
-    figure.update_yaxes(title_text="°C", showgrid=False, row=2, col=1, secondary_y=True)
+    # a dry week still has an axis: two millimetres an hour is moderate rain
+    top = max(2.0, float(np.nanmax(weather.rain_mm_h, initial=0.0)))
+    weather_row = {"row": 2, "col": 1}
+    figure.update_yaxes(
+        range=[0, top], nticks=3, tickfont={"color": BLUE}, secondary_y=False, **weather_row
+    )
+    figure.update_yaxes(
+        showgrid=False, nticks=4, tickfont={"color": GREEN}, secondary_y=True, **weather_row
+    )
 
 
 def _as_text(value: str) -> str:
@@ -166,8 +174,9 @@ def draw_series(
         rows=rows,
         cols=1,
         shared_xaxes=True,
-        vertical_spacing=0.06,
-        row_heights=[0.68, 0.32][:rows],
+        vertical_spacing=0.13,
+        row_heights=[0.7, 0.3][:rows],
+        subplot_titles=[_as_text(unit), WEATHER_TITLE][:rows],
         specs=[[{}], [{"secondary_y": True}]][:rows],
     )
     x = _wall_clock(times)
@@ -177,15 +186,16 @@ def draw_series(
         x=x, y=values, line={"color": BLUE, "width": 2}, name=_as_text(name), row=1, col=1
     )
     _add_spans(figure, spans)
-    figure.update_yaxes(title_text=_as_text(unit), rangemode="tozero", row=1, col=1)
+    figure.update_yaxes(rangemode="tozero", row=1, col=1)
     if weather is not None:
         _add_weather(figure, weather)
     figure.update_layout(
         height=_ROW_HEIGHT_PX * (rows + 1),
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        margin={"l": 8, "r": 8, "t": 64, "b": 8},
         hovermode="x unified",
         bargap=0,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        legend={"orientation": "h", "y": 1.1, "yanchor": "bottom", "x": 0, "font": {"size": 11}},
     )
-    figure.update_xaxes(tickformat="%a %-d %b\n%H:%M", showgrid=True)
+    figure.update_annotations(x=0, xanchor="left", font={"size": 12})
+    figure.update_xaxes(tickformat="%a %-d", showgrid=True, tickangle=0)
     return figure

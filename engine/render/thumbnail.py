@@ -44,7 +44,9 @@ def draw_thumbnail(
     scale_y = height_px / (grid.north - grid.south)
     paths = []
     for _, line in zip(range(MAX_STREETS), lines, strict=False):
-        points = (f"{(x - grid.west) * scale_x:.1f} {(grid.north - y) * scale_y:.1f}" for x, y in line)
+        points = (
+            f"{(x - grid.west) * scale_x:.1f} {(grid.north - y) * scale_y:.1f}" for x, y in line
+        )
         paths.append("M" + "L".join(points))
     if paths:
         parts.append(

@@ -9,6 +9,7 @@ from datetime import date
 import streamlit as st
 
 from engine import api
+from pages.shared.citymap import Basemap
 
 _MAX_CITIES = 4
 _MAX_WEEKS = 24
@@ -38,6 +39,18 @@ def _picture(city_id: str, digest: str) -> str:  # noqa: ARG001 - the digest is 
 def city_picture(city_id: str) -> str:
     """The city from above, as SVG."""
     return str(_picture(city_id, api.open_city(city_id).digest))
+
+
+@st.cache_resource(max_entries=_MAX_CITIES, show_spinner=False)
+def _basemap(city_id: str, digest: str) -> Basemap:  # noqa: ARG001 - part of the key
+    city = api.open_city(city_id)
+    return Basemap.from_frames(city.streets(), city.basemap(), city.metadata.attribution)
+
+
+def basemap(city: api.City) -> Basemap:
+    """The city below the cells."""
+    below: Basemap = _basemap(city.id, city.digest)
+    return below
 
 
 @st.cache_resource(max_entries=_MAX_WEEKS, show_spinner=False)
@@ -71,9 +84,7 @@ def _series(
     return api.place_series(api.open_city(city_id), field, place, monday)
 
 
-def place_series(
-    city: api.City, field: str, place: api.Place, monday: date
-) -> api.PlaceSeries:
+def place_series(city: api.City, field: str, place: api.Place, monday: date) -> api.PlaceSeries:
     """One place through one week."""
     series: api.PlaceSeries = _series(city.id, city.digest, field, place, monday)
     return series

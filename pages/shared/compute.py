@@ -1,6 +1,7 @@
 """The compute state as every page shows it: where answers are computed, and whether it is ready."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import streamlit as st
 
@@ -17,7 +18,7 @@ class Badge:
     """A state in a word, with its colour and icon."""
 
     word: str
-    colour: str
+    colour: Literal["gray", "orange", "green", "blue", "red"]
     icon: str
 
 

@@ -11,6 +11,8 @@ from typing import Any, cast
 
 import streamlit as st
 
+from engine.api import Place
+
 _KEY = "citybrush"
 DEFAULT_CITY = "adlershof"
 
@@ -22,28 +24,23 @@ class AppState:
     Args:
         session_id: names the tab towards the compute queue; random, not secret.
         city_id: the city that the user chose.
-        cell: index of the clicked cell, row by row, or none.
-        job_id: the compute job that this tab waits for, or none.
+        place: the place on the map that the user chose, or none.
     """
 
     session_id: str = field(default_factory=lambda: secrets.token_hex(8))
     city_id: str = DEFAULT_CITY
-    cell: int | None = None
-    job_id: str | None = None
+    place: Place | None = None
 
 
 def get_state() -> AppState:
     """The state of this tab; on its first run the city is taken from the address."""
     state = st.session_state.get(_KEY)
     if not isinstance(state, AppState):
-        state = AppState(city_id=st.query_params.get("city", DEFAULT_CITY))
-        st.session_state[_KEY] = state
+        state = _keep(AppState(city_id=st.query_params.get("city", DEFAULT_CITY)))
     return state
 
 
-def update_state(**changes: Any) -> AppState:
-    """Replace some of the state's values and return the new state."""
-    state = replace(get_state(), **changes)
+def _keep(state: AppState) -> AppState:
     st.session_state[_KEY] = state
     return state
 
@@ -53,7 +50,12 @@ def choose_city(city_id: str) -> AppState:
     st.query_params["city"] = city_id
     if city_id == get_state().city_id:
         return get_state()
-    return update_state(city_id=city_id, cell=None, job_id=None)
+    return _keep(replace(get_state(), city_id=city_id, place=None))
+
+
+def choose_place(place: Place) -> AppState:
+    """Make a place of the map the chosen one."""
+    return _keep(replace(get_state(), place=place))
 
 
 def component_state() -> MutableMapping[str, Any]:
