@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     pass
 
 Floats = NDArray[np.float64]
+_DECIMALS = 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +123,9 @@ def _move(shared: sparse.csr_array, values: Floats, aggregation: Aggregation) ->
 def _boxes(grid: Grid) -> "NDArray[np.object_]":
     import shapely
 
-    lon, sine = column_edges(grid), np.sin(np.radians(row_edges(grid)))
+    # Rounded, since GEOS clips wrongly at denormal numbers.
+    lon = np.round(column_edges(grid), _DECIMALS)
+    sine = np.round(np.sin(np.radians(row_edges(grid))), _DECIMALS)
     row, col = (index.ravel() for index in np.indices(grid.shape))
     return shapely.box(lon[col], sine[row + 1], lon[col + 1], sine[row])
 

@@ -116,6 +116,12 @@ def test_too_many_hexagons_are_refused_before_they_are_made(grid, resolution):
         hexagons_over(grid, resolution)
 
 
+def test_corners_at_denormal_numbers():
+    grid = Grid(0.0, 2.225073858507203e-309, 0.03125, 0.03125, 1, 1)
+    transfer = transfer_between(grid, hexagons_over(grid, 7))
+    assert np.nansum(transfer.to_hexagons(np.ones((1, 1)), Aggregation.SUM)) == pytest.approx(1)
+
+
 @pytest.mark.parametrize("west", [-180.0, 179.9])
 def test_at_the_date_line(west):
     grid = Grid(west, -17.0, west + 0.1, -16.9, 8, 8)
