@@ -20,8 +20,27 @@ from torch import Tensor, nn
 
 from engine.errors import StorageError, WeightsError
 
+WEIGHTS_ROOT = Path(__file__).parents[2] / "assets" / "weights"
+"""Weights that come with the product."""
+
 MAX_BYTES = 256 * 1024**2
 """The largest weight file that is read."""
+
+
+def find_weights(name: str) -> Path:
+    """The file of installed weights, or a file given by its path.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    given = Path(name)
+    if given.suffix == ".safetensors":
+        return given
+    path = WEIGHTS_ROOT / f"{given.name}.safetensors"
+    if not path.exists():
+        names = ", ".join(sorted(p.stem for p in WEIGHTS_ROOT.glob("*.safetensors"))) or "none"
+        raise WeightsError("There are no weights of that name.", name, f"Installed: {names}.")
+    return path
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -1,7 +1,7 @@
 """Training of the reconstruction system: windows, masks and history, drawn anew each time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,6 +24,9 @@ SAME_MASK = 0.5
 NO_PAST = 0.1
 """How often there are no earlier frames at all."""
 
+BLEND = 0.5
+"""How often a frame is blended with that of another day, where values are whole numbers."""
+
 RESIDUAL_WEIGHT = 0.2
 VALIDATION_MASKS = ("fix40", "random80", "quarter")
 VALIDATION_BATCH = 48
@@ -39,6 +42,26 @@ def draw_masks(shape: tuple[int, int], num_past: int, rng: np.random.Generator) 
     for row in range(1, 1 + num_past):
         masks[row] = masks[0] if same else mixture_mask(shape, rng)
     return masks
+
+
+def blend_counts(first: Maps, second: Maps, share: float, rng: np.random.Generator) -> Maps:
+    """A frame that might have been: each event of ``first`` is kept with probability ``share``.
+
+    Events of ``second`` are kept with the other probability. Sums of thinned Poisson counts are
+    Poisson counts, so that the noise of a blend is that of a real frame; ten days become ninety
+    pairs, and none can be learnt by heart.
+
+    Args:
+        first: whole numbers, any shape.
+        second: the same of another day.
+        share: 0 to 1.
+        rng: of the thinning.
+
+    Returns:
+        Whole numbers, shape of ``first``.
+    """
+    kept = rng.binomial(first.astype(np.int64), share)
+    return (kept + rng.binomial(second.astype(np.int64), 1 - share)).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +94,7 @@ class ReconstructionTask:
         self.config, self.train, self.valid = config, train, valid
         self.num_examples = train.num_starts
         self.profile = fit_profile(train)
+        self._is_whole = bool((train.values == np.rint(train.values)).all())
         self._history = OtherDays(train, config.half_widths)
         usual = FlowSeries(
             coarsen(train.values, train.magnification),
@@ -85,16 +109,18 @@ class ReconstructionTask:
 
     def batch(self, examples: Index, rngs: Sequence[np.random.Generator]) -> Batch:
         """Frames with masks from the mixture; the prior leaves out the frame's own days."""
-        lags = self.config.lags
-        masks = [draw_masks(self.train.coarse_shape, len(lags), rng) for rng in rngs]
-        seen = observe(self.train, examples, np.stack(masks), lags)
-        earlier = examples[:, None] - np.asarray(lags, dtype=np.int64)
-        usual = self._usual.frame_means(earlier.ravel())[:, 0]
-        truth = self.train.frames(examples)
+        lags = np.asarray(self.config.lags, dtype=np.int64)
+        masks = np.stack([draw_masks(self.train.coarse_shape, len(lags), rng) for rng in rngs])
+        partners = np.array(
+            [self._partner(int(start), rng) for start, rng in zip(examples, rngs, strict=True)]
+        )
+        seen, truth = self._blended(examples, partners, masks, rngs)
+        earlier = (examples[:, None] - lags).ravel(), (partners[:, None] - lags).ravel()
+        usual = self._usual.frame_means(*earlier)[:, 0]
         noise = np.stack([rng.standard_normal(truth.shape[1:], np.float32) for rng in rngs])
         times = np.array([1 - rng.random() for rng in rngs], dtype=np.float32)
         condition = Condition(
-            torch.from_numpy(self._history.frame_means(examples)),
+            torch.from_numpy(self._history.frame_means(examples, partners)),
             torch.from_numpy(seen.slots),
             torch.from_numpy(seen.coarse),
             torch.from_numpy(np.ascontiguousarray(seen.observed)),
@@ -104,6 +130,31 @@ class ReconstructionTask:
         )
         parts = (torch.from_numpy(part) for part in (truth, noise, times))
         return Batch(condition, *parts)
+
+    def _partner(self, start: int, rng: np.random.Generator) -> int:
+        """The beginning of the frame to blend with, on another day; itself for no blend."""
+        day = self.train.slots_per_day
+        same_slot = np.arange(start % day, self.num_examples, day)
+        chosen = int(rng.choice(same_slot))
+        return chosen if self._is_whole and rng.random() < BLEND else start
+
+    def _blended(
+        self, starts: Index, partners: Index, masks: Mask, rngs: Sequence[np.random.Generator]
+    ) -> tuple[Observations, Maps]:
+        """Observations and truth of frames that are blends with their partners."""
+        lags, n = self.config.lags, self.train.magnification
+        seen, other = (observe(self.train, when, masks, lags) for when in (starts, partners))
+        truth, second = self.train.frames(starts), self.train.frames(partners)
+        past = seen.past.copy()
+        for row, rng in enumerate(rngs):
+            if starts[row] == partners[row]:
+                continue
+            share = float(rng.random())
+            truth[row] = blend_counts(truth[row], second[row], share, rng)
+            past[row] = blend_counts(past[row], other.past[row], share, rng)
+        known = seen.past_observed & other.past_observed
+        blended = replace(seen, coarse=coarsen(truth, n), past=past, past_observed=known)
+        return blended, truth
 
     def to_device(self, batch: Batch, device: torch.device) -> Batch:
         """The batch on another device."""

@@ -92,30 +92,41 @@ class OtherDays:
         zero = np.zeros((1, *series.shape))
         self._running = np.concatenate([zero, series.values.cumsum(0, dtype=np.float64)])
 
-    def frame_means(self, starts: Index) -> Maps:
+    def frame_means(self, *starts: Index) -> Maps:
         """Mean frames of the other days at the slots of the frames at ``starts``.
+
+        Args:
+            starts: (B,) beginnings; a second array, at the same slots, if frames were blended
+                from two days each. A frame blended with itself is left out once.
 
         Returns:
             (B, K, R, C) counts per frame.
         """
         columns = [
-            sum(self._step_mean(starts + offset, k) for offset in range(self._series.window))
+            sum(
+                self._step_mean([s + offset for s in starts], k)
+                for offset in range(self._series.window)
+            )
             for k in range(len(self._half_widths))
         ]
         return np.stack(columns, axis=1).astype(np.float32)
 
-    def _step_mean(self, steps: Index, k: int) -> Sums:
+    def _step_mean(self, own_steps: list[Index], k: int) -> Sums:
         width, (sums, days) = self._half_widths[k], self._boxes[k]
-        low = np.clip(steps - width, 0, len(self._series.values))
-        high = np.clip(steps + width + 1, 0, len(self._series.values))
-        own = self._running[high] - self._running[low]
-        slots = self._series.slots(steps)
-        remaining = days[slots] - (high - low)
-        # a single training day leaves nothing: fall back to its own mean
-        alone = remaining <= 0
-        own[alone] = 0
-        remaining = np.where(alone, np.maximum(days[slots], 1), remaining)
-        return np.asarray((sums[slots] - own) / remaining[:, None, None])
+        slots = self._series.slots(own_steps[0])
+        rest, remaining = sums[slots], days[slots]
+        for number, steps in enumerate(own_steps):
+            low = np.clip(steps - width, 0, len(self._series.values))
+            high = np.clip(steps + width + 1, 0, len(self._series.values))
+            if number:
+                high = np.where(steps == own_steps[0], low, high)
+            rest = rest - (self._running[high] - self._running[low])
+            remaining = remaining - (high - low)
+        # too few training days leave nothing: fall back to the whole mean
+        alone = (remaining <= 0)[:, None, None]
+        rest = np.where(alone, sums[slots], rest)
+        remaining = np.where(remaining <= 0, np.maximum(days[slots], 1), remaining)
+        return np.asarray(np.maximum(rest, 0) / remaining[:, None, None])
 
 
 def find_clock(series: FlowSeries, profile: Profile) -> int:

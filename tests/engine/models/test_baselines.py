@@ -44,6 +44,14 @@ def test_other_days_leave_the_own_day_out():
     assert np.allclose(other[1, 0], series.values[0])
 
 
+def test_other_days_leave_both_days_of_a_blend_out():
+    day = np.arange(16, dtype=np.float32).reshape(1, 4, 4)
+    series = FlowSeries(np.concatenate([day, 2 * day, 6 * day]), slots_per_day=1, magnification=2)
+    starts = np.array([0, 0, 2])
+    other = OtherDays(series, (0,)).frame_means(starts, np.array([1, 0, 0]))
+    assert np.allclose(other[:, 0], np.stack([6 * day[0], 4 * day[0], 2 * day[0]]))
+
+
 def test_other_days_equal_the_profile_when_nothing_is_left_out():
     series = small_series(days=3)
     profile = fit_profile(series)
