@@ -5,10 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from engine.compute import ComputeService, ComputeSettings
-
-SETTINGS = ComputeSettings(num_workers=2, worker_memory_bytes=2**30, cancel_grace_s=1.0)
-READY_S = 60.0
+from engine.compute import ComputeService
+from tests.engine.compute.drilling import READY_S, SETTINGS
 
 
 @pytest.fixture(scope="session")

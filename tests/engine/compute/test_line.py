@@ -82,8 +82,9 @@ def test_nothing_is_lost_and_no_session_waits_for_two_turns_of_another(steps):
         line.add(session, entry, 0)
         added.append(entry)
         if takes:
-            assert next(iter(line)) == (first := line.take(lambda _: True))
-            taken.append(first)
+            expected = next(iter(line))
+            taken.append(line.take(lambda _: True))
+            assert taken[-1] == expected
     waiting = {session for session, _ in line}
     turn = [line.take(lambda _: True) for _ in range(len(waiting))]
     assert {session for session, _ in turn} == waiting

@@ -39,7 +39,7 @@ def test_plain_data_is_measured():
     ids=["object", "class", "function", "object array", "nested"],
 )
 def test_what_is_not_plain_is_refused_by_name(value):
-    with pytest.raises(TypeError, match="request.*cannot travel"):
+    with pytest.raises(TypeError, match=r"request.*cannot travel"):
         measure_payload(value, "request")
 
 

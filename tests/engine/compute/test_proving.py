@@ -10,6 +10,14 @@ from engine.compute.proving import ProvingRequest
 from engine.errors import InputError
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def _sample(request, seed):
     context = WorkerContext("id", seed, "cpu", threading.Event())
     steps, estimates = proving_sampler.run(request, context), []
