@@ -5,7 +5,8 @@ simulator; answers that need them are computed by workers (:mod:`engine.compute`
 
 * Cities: :func:`list_city_cards`, :func:`open_city`, :func:`city_card`, :func:`city_picture`.
 * Looking into one: :func:`field_weeks`, :func:`week_maps`, :func:`place_series`.
-* Answers: :class:`ComputeService` takes jobs and keeps the line.
+* Answers: :class:`ComputeService` takes jobs and keeps the line; :func:`ask_simulator` has a
+  scenario simulated, :func:`read_truth` reads what came back.
 """
 
 from engine.api.cards import CityCard, Fact, city_card, city_picture, list_city_cards
@@ -20,9 +21,18 @@ from engine.api.explore import (
     place_series,
     week_maps,
 )
+from engine.api.truth import (
+    ask_simulator,
+    can_simulate,
+    read_truth,
+    simulated_days,
+    step_times,
+    truth_scenario,
+)
 from engine.api.weeks import Week
 from engine.cities import City
 from engine.cities.registry import open_city
+from engine.compute.handle import JobHandle
 from engine.compute.service import ComputeService, ServiceStatus
 from engine.compute.workers import WorkerStatus
 
@@ -32,6 +42,7 @@ __all__ = [
     "CityCard",
     "ComputeService",
     "Fact",
+    "JobHandle",
     "Place",
     "PlaceKind",
     "PlaceSeries",
@@ -40,11 +51,17 @@ __all__ = [
     "Week",
     "WeekMaps",
     "WorkerStatus",
+    "ask_simulator",
+    "can_simulate",
     "city_card",
     "city_picture",
     "field_weeks",
     "list_city_cards",
     "open_city",
     "place_series",
+    "read_truth",
+    "simulated_days",
+    "step_times",
+    "truth_scenario",
     "week_maps",
 ]

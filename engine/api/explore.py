@@ -202,7 +202,7 @@ def _place_values(field: FieldSeries, place: Place) -> tuple[NDArray[np.float64]
     """The series of a place over all steps of a field, and the place's name."""
     values = field.values
     if place.kind is PlaceKind.CITY:
-        return values.sum(axis=(1, 2), dtype=np.float64), "Whole city"
+        return values.sum(axis=(1, 2), dtype=np.float64), "Whole city, all cells added up"
     if place.kind is PlaceKind.CELL:
         _check_index(place, field.grid.num_cells)
         row, col = divmod(place.index, field.grid.cols)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from engine import __version__
+from engine.cities import City, FileKind
 from engine.cities.registry import open_city
 from engine.compute.handle import JobHandle
 from engine.compute.jobs import Job, JobContext, Progress
@@ -48,6 +49,17 @@ class _Outcome:
 
 # what this worker simulated lately: the untouched day is the same for every edit
 _kept: dict[tuple[Any, ...], _Outcome] = {}
+
+
+def can_simulate(city: City) -> bool:
+    """Whether a city comes with what the simulator needs."""
+    return city.has(FileKind.NETWORK)
+
+
+def simulated_days(city: City) -> tuple[date, date]:
+    """First and last local day of the city's traffic."""
+    axis = city.field(city.field_names[0]).axis
+    return axis.start.date(), axis.time_of(len(axis) - 1).date()
 
 
 def truth_scenario(

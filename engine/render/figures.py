@@ -139,7 +139,12 @@ def _add_weather(figure: go.Figure, weather: Weather) -> None:
         range=[0, top], nticks=3, tickfont={"color": BLUE}, secondary_y=False, **weather_row
     )
     figure.update_yaxes(
-        showgrid=False, nticks=4, tickfont={"color": GREEN}, secondary_y=True, **weather_row
+        showgrid=False,
+        tickmode="auto",
+        nticks=4,
+        tickfont={"color": GREEN},
+        secondary_y=True,
+        **weather_row,
     )
 
 

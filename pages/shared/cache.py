@@ -9,7 +9,7 @@ from datetime import date
 import streamlit as st
 
 from engine import api
-from pages.shared.citymap import Basemap
+from pages.shared.citymap import Basemap, StreetLines
 
 _MAX_CITIES = 4
 _MAX_WEEKS = 24
@@ -51,6 +51,23 @@ def basemap(city: api.City) -> Basemap:
     """The city below the cells."""
     below: Basemap = _basemap(city.id, city.digest)
     return below
+
+
+@st.cache_resource(max_entries=_MAX_CITIES, show_spinner=False)
+def _street_lines(city_id: str, digest: str) -> StreetLines:  # noqa: ARG001 - part of the key
+    return StreetLines.from_frame(api.open_city(city_id).streets().query("car"))
+
+
+def street_lines(city: api.City) -> StreetLines:
+    """The streets that can be closed."""
+    lines: StreetLines = _street_lines(city.id, city.digest)
+    return lines
+
+
+def street_names(city: api.City) -> dict[str, str]:
+    """Names of the streets that can be closed, by id."""
+    lines = street_lines(city)
+    return dict(zip(lines.ids, lines.names, strict=True))
 
 
 @st.cache_resource(max_entries=_MAX_WEEKS, show_spinner=False)

@@ -21,6 +21,7 @@ BRAND = Path(__file__).resolve().parents[2] / "assets" / "brand"
 PAGES = (
     ("app.py", "Start", ":material/home:"),
     ("pages/city.py", "City", ":material/location_city:"),
+    ("pages/simulator.py", "Ask the simulator", ":material/traffic:"),
 )
 SIDEBAR_PX = 240
 log = logging.getLogger(__name__)
@@ -62,17 +63,20 @@ def engine_errors(stop: bool = True) -> Iterator[None]:
         yield
     except EngineError as error:
         log.warning("shown to the user: %s", error)
-        place = f" ({as_text(error.where)})" if error.where else ""
-        body = f"{as_text(error.fix)}{place}".strip() or "Nothing was changed."
-        _show(as_text(error.what), body, stop)
+        show_error(error)
     except Exception:
         number = secrets.token_hex(4)
         log.exception("error %s", number)
         body = f"It was written to the log as error {number}. What you had is still there."
-        _show("Something went wrong on our side", body, stop)
-
-
-def _show(title: str, body: str, stop: bool) -> None:
-    st.error(body, title=title, icon=":material/error:")
+        st.error(body, title="Something went wrong on our side", icon=":material/error:")
+    else:
+        return
     if stop:
         st.stop()
+
+
+def show_error(error: EngineError) -> None:
+    """What was wrong, where, and what to do."""
+    place = f" ({as_text(error.where)})" if error.where else ""
+    body = f"{as_text(error.fix)}{place}".strip() or "Nothing was changed."
+    st.error(body, title=as_text(error.what), icon=":material/error:")

@@ -5,16 +5,33 @@ here. The city travels in the address as ``?city=…``, so that a link opens wha
 """
 
 import secrets
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import streamlit as st
 
-from engine.api import Place
+from engine.api import JobHandle, Place
+from engine.domain import Question, Result, Scenario
+from engine.errors import EngineError
 
 _KEY = "citybrush"
 DEFAULT_CITY = "adlershof"
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A scenario that was given to the workers, and their answer once it is there.
+
+    Args:
+        scenario: what was asked.
+        handle: the job.
+        result: the answer; none before.
+    """
+
+    scenario: Scenario
+    handle: JobHandle
+    result: Result | None = None
 
 
 @dataclass(frozen=True)
@@ -25,11 +42,17 @@ class AppState:
         session_id: names the tab towards the compute queue; random, not secret.
         city_id: the city that the user chose.
         place: the place on the map that the user chose, or none.
+        asked: what runs for this tab, by question.
+        answered: what was last answered, by question; it stays while something new runs.
+        failed: why the last question of a kind had no answer.
     """
 
     session_id: str = field(default_factory=lambda: secrets.token_hex(8))
     city_id: str = DEFAULT_CITY
     place: Place | None = None
+    asked: Mapping[Question, Asked] = field(default_factory=dict)
+    answered: Mapping[Question, Asked] = field(default_factory=dict)
+    failed: Mapping[Question, EngineError] = field(default_factory=dict)
 
 
 def get_state() -> AppState:
@@ -50,7 +73,7 @@ def choose_city(city_id: str) -> AppState:
     st.query_params["city"] = city_id
     if city_id == get_state().city_id:
         return get_state()
-    return _keep(replace(get_state(), city_id=city_id, place=None))
+    return _keep(AppState(get_state().session_id, city_id))
 
 
 def choose_place(place: Place) -> AppState:
@@ -61,3 +84,25 @@ def choose_place(place: Place) -> AppState:
 def component_state() -> MutableMapping[str, Any]:
     """Where the map component keeps its documents: this tab's own mapping."""
     return cast(MutableMapping[str, Any], st.session_state)
+
+
+def keep_asked(asked: Asked) -> AppState:
+    """Remember a job that runs for this tab."""
+    state = get_state()
+    question = asked.scenario.question
+    failed = {key: error for key, error in state.failed.items() if key != question}
+    return _keep(replace(state, asked={**state.asked, question: asked}, failed=failed))
+
+
+def end_asked(
+    question: Question, result: Result | None = None, error: EngineError | None = None
+) -> AppState:
+    """Forget a job that has ended, and remember its answer, or why there is none."""
+    state = get_state()
+    asked, answered, failed = dict(state.asked), dict(state.answered), dict(state.failed)
+    ended = asked.pop(question, None)
+    if ended is not None and result is not None:
+        answered[question] = replace(ended, result=result)
+    if error is not None:
+        failed[question] = error
+    return _keep(replace(state, asked=asked, answered=answered, failed=failed))

@@ -53,7 +53,7 @@ def draw_choices(city: api.City) -> View:
         shown = st.segmented_control(
             "Show",
             list(SHOWN),
-            format_func=SHOWN.get,
+            format_func=SHOWN.__getitem__,
             default=api.Shown.VALUE,
             required=True,
             key="shown",
@@ -63,7 +63,7 @@ def draw_choices(city: api.City) -> View:
         cells = st.segmented_control(
             "As",
             list(CELLS),
-            format_func=CELLS.get,
+            format_func=CELLS.__getitem__,
             default=api.Cells.GRID,
             required=True,
             key="cells",

@@ -49,7 +49,7 @@ def test_a_deep_link_opens_the_city_with_its_notice(data):
 def test_at_first_the_whole_city_is_plotted(data):
     page = run()
     expected = flow_values()[:336].sum(axis=(1, 2))
-    np.testing.assert_array_equal(line(page, "Whole city"), expected)
+    np.testing.assert_array_equal(line(page, "Whole city, all cells added up"), expected)
 
 
 def test_a_clicked_cell_is_plotted_beside_what_is_usual(data):
@@ -64,7 +64,7 @@ def test_another_week_and_its_event(data):
     page = run()
     page.selectbox(key="week-small").select_index(1).run()
     expected = flow_values()[336:672].sum(axis=(1, 2))
-    np.testing.assert_array_equal(line(page, "Whole city"), expected)
+    np.testing.assert_array_equal(line(page, "Whole city, all cells added up"), expected)
     captions = " ".join(caption.value for caption in page.caption).replace("\\", "")
     assert "Tue 10 Sep, 08:00 to 14:00: Autumn fair: 1,500 visitors" in captions
 
