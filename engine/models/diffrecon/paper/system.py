@@ -1,0 +1,186 @@
+"""From observations to samples of the complete fine map, as the paper does it."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.diffusion.fewstep import sample_implicit
+from engine.diffusion.noise import draw, sample_generator
+from engine.diffusion.parametrisation import x_0_from_eps
+from engine.diffusion.reverse import Denoiser, Projection, sample_ancestral
+from engine.errors import InputError, WeightsError
+from engine.models.baselines.historical import complete_by_level
+from engine.models.baselines.profile import Profile
+from engine.models.diffrecon.paper.config import Config
+from engine.models.diffrecon.paper.external import External
+from engine.models.diffrecon.paper.objective import (
+    LARGEST_ROOT,
+    Stages,
+    build_stages,
+    keep_observed,
+)
+from engine.models.diffrecon.paper.sequences import Scale, Sequences, hide
+from engine.models.flows import Maps, coarsen
+from engine.models.observations import Observations
+from engine.models.weights import fill_module, load_weights, save_weights
+
+KIND = "diffrecon-paper"
+
+
+def all_lags(config: Config) -> tuple[int, ...]:
+    """Base steps back to every earlier map: those of C, then those of F, the oldest first."""
+    series = tuple(config.window * k for k in range(config.series - 1, 0, -1))
+    return (*config.lags, *series)
+
+
+def sequences_of(seen: Observations, config: Config, usual: Maps, scale: Scale) -> Sequences:
+    """Observations as both stages see them.
+
+    Args:
+        seen: with the earlier maps of :func:`all_lags`.
+        config: sizes.
+        usual: (S, I, J) historical mean coarse map of each slot; fills the gaps of F's series.
+        scale: of the maps.
+    """
+    cut = len(config.lags)
+    totals = np.concatenate([seen.past[:, :cut], seen.coarse[:, None]], axis=1)
+    masks = np.concatenate([seen.past_observed[:, :cut], seen.observed[:, None]], axis=1)
+    observed = torch.from_numpy(masks)
+    known = seen.past_observed[:, cut:].astype(np.float32)
+    series = complete_by_level(seen.past[:, cut:], known, usual[seen.past_slots[:, cut:]])
+    time = seen.slots.astype(np.float32) / config.slots_per_day
+    return Sequences(
+        hide(scale.coarse(torch.from_numpy(totals)), observed),
+        observed,
+        scale.coarse(torch.from_numpy(series.astype(np.float32))),
+        External.of_times(torch.from_numpy(time)),
+    )
+
+
+class PaperReconstructor:
+    """Both stages, trained, with the scale of their data.
+
+    Args:
+        config: sizes and switches.
+        stages: trained networks.
+        scale: of the maps.
+        step_means: (S, R, C) the mean day, for gaps before the series.
+        card: what is known about the weights.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        stages: Stages,
+        scale: Scale,
+        step_means: Maps,
+        card: dict[str, Any] | None = None,
+    ) -> None:
+        self.config, self.stages, self.scale = config, stages.eval(), scale
+        self.profile = Profile(
+            step_means.astype(np.float64),
+            np.ones(config.slots_per_day),
+            config.window,
+            config.magnification,
+        )
+        self.card = card or {}
+        self._usual = coarsen(self.profile.frame_means(0), config.magnification)
+
+    @torch.no_grad()
+    def sample(
+        self, seen: Observations, seed: int = 0, samples: int = 4, evaluations: int | None = None
+    ) -> Maps:
+        """Samples of one frame's complete fine map.
+
+        Args:
+            seen: a single frame with the earlier maps of :func:`all_lags`.
+            seed: sample i depends on (seed, i) alone.
+            samples: how many.
+            evaluations: per stage; None takes all of the chain's steps.
+
+        Returns:
+            (samples, R, C) counts.
+
+        Raises:
+            InputError: not one frame.
+        """
+        if len(seen) != 1:
+            raise InputError("One frame is reconstructed at a time.", f"{len(seen)} frames")
+        one = sequences_of(seen, self.config, self._usual, self.scale)
+        rows, cols, n = self.config.rows, self.config.cols, self.config.magnification
+        maps = []
+        for number in range(samples):
+            generator = sample_generator(seed, number, "paper")
+            coarse = self._run(
+                lambda x_t, t_B: self.stages.completion(x_t, t_B, one),
+                lambda x_0: keep_observed(x_0.clamp(-LARGEST_ROOT, LARGEST_ROOT), one),
+                (rows, cols),
+                generator,
+                evaluations,
+            )
+            fine = self._run(
+                lambda x_t, t_B, c=coarse: self.stages.inference(x_t, t_B, c, one),  # type: ignore[misc]
+                lambda x_0: x_0.clamp(-LARGEST_ROOT, LARGEST_ROOT),
+                (rows * n, cols * n),
+                generator,
+                evaluations,
+            )
+            maps.append(self.scale.to_fine(fine)[0])
+        return torch.stack(maps).numpy()
+
+    def _run(
+        self,
+        noise_of: Denoiser,
+        project: Projection,
+        shape: tuple[int, int],
+        generator: torch.Generator,
+        evaluations: int | None,
+    ) -> Tensor:
+        schedule = self.config.schedule
+
+        def denoise(x_t: Tensor, t_B: Tensor) -> Tensor:
+            return x_0_from_eps(x_t, noise_of(x_t, t_B), t_B, schedule)
+
+        if evaluations is None:
+            *_, last = sample_ancestral(denoise, shape, schedule, [generator], project)
+        else:
+            noise = draw(shape, [generator], torch.empty(0))
+            *_, last = sample_implicit(denoise, noise, schedule, evaluations, project)
+        return last.estimate
+
+
+def save_paper(path: Path, system: PaperReconstructor) -> None:
+    """Write networks, scale and mean day as one weight file with its card."""
+    tensors = {"step_means": torch.from_numpy(system.profile.sums).to(torch.float16)}
+    for name, tensor in system.stages.state_dict().items():
+        tensors[f"stages.{name}"] = tensor.to(torch.float16)
+    card = {
+        **system.card,
+        "kind": KIND,
+        "config": system.config.to_json(),
+        "scale": asdict(system.scale),
+    }
+    save_weights(path, tensors, card)
+
+
+def load_paper(path: Path) -> PaperReconstructor:
+    """The system that :func:`save_paper` wrote.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or of another kind.
+    """
+    tensors, card = load_weights(path)
+    if card.get("kind") != KIND:
+        raise WeightsError("These weights are not the paper's system.", path.name)
+    config = Config.from_json(card["config"])
+    stages = build_stages(config, 0)
+    head = "stages."
+    fill_module(
+        stages, {k[len(head) :]: v.float() for k, v in tensors.items() if k.startswith(head)}
+    )
+    history = tensors["step_means"].float().numpy()
+    return PaperReconstructor(config, stages, Scale(**card["scale"]), history, card)
