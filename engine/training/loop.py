@@ -225,6 +225,8 @@ class Trainer:
         network = self.accelerator.unwrap_model(self.network)
         for kept, new in zip(self.averaged.parameters(), network.parameters(), strict=True):
             kept.lerp_(new, 1 - decay)
+        for kept, new in zip(self.averaged.buffers(), network.buffers(), strict=True):
+            kept.copy_(new)
 
     def _validate(self) -> dict[str, float]:
         figures = self.task.validate(self.averaged)
