@@ -21,10 +21,14 @@ AREAS = {
     "city": "list, show and check the cities on this machine",
     "simulate": "simulate traffic: the embedded city, or one what-if day",
     "compute": "serve, inspect and check the compute cluster",
+    "train": "train a model, resumably",
+    "reconstruct": "from coarse maps with gaps to fine ones",
+    "trajectories": "trips that fit an occupancy map",
+    "forecast": "the next hour at every sensor",
 }
 """Each area's module in this package and what it is for."""
 
-BENCHES = ("simulate", "compute")
+BENCHES = ("simulate", "compute", "reconstruct", "trajectories", "forecast")
 """Areas with figures of their own under ``bench``."""
 
 
