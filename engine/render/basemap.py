@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
 DECIMALS: Final = 6
-AREA_KINDS: Final = ("water", "green", "building")
+AREA_KINDS: Final = ("green", "water", "building")
 RAIL_WIDTH_M: Final = 2.5
 DEFAULT_STREET_WIDTH_M: Final = 5.0
 STREET_WIDTH_M: Final = {

@@ -167,15 +167,15 @@ def describe(
             f"At most {MAX_VIEWS} views stand side by side.", f"{len(view_ids)} were given"
         )
     west, south, east, north = bounds
-    width = 100 / max(1, len(view_ids))
+    cols, rows = (2, 2) if len(view_ids) == 4 else (max(1, len(view_ids)), 1)
     views = [
         pdk.View(
             "MapView",
             id=view,
-            x=f"{i * width:.4f}%",
-            y="0%",
-            width=f"{width:.4f}%",
-            height="100%",
+            x=f"{i % cols * 100 / cols:.4f}%",
+            y=f"{i // cols * 100 / rows:.4f}%",
+            width=f"{100 / cols:.4f}%",
+            height=f"{100 / rows:.4f}%",
             controller=True,
         )
         for i, view in enumerate(view_ids)
@@ -183,7 +183,7 @@ def describe(
     camera = pdk.ViewState(
         longitude=(west + east) / 2,
         latitude=(south + north) / 2,
-        zoom=log2(360 * _TYPICAL_WIDTH_PX / max(1, len(view_ids)) / 512 / (east - west)) - 0.2,
+        zoom=log2(360 * _TYPICAL_WIDTH_PX / cols / 512 / (east - west)) - 0.2,
         pitch=PITCH_DEG if is_3d else 0,
         bearing=BEARING_DEG if is_3d else 0,
     )

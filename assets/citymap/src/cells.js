@@ -12,7 +12,7 @@ export class CellSheet {
     const positions = new Float64Array(topology.count * 3);
     for (let i = 0; i < topology.count; i++) positions.set(topology.centre(i), i * 3);
     this.positions = {value: positions, size: 3};
-    this.colors = new Uint8Array(topology.count * 4);
+    this.colors = new Uint8ClampedArray(topology.count * 4);
     this.heights = new Float32Array(topology.count);
     this.version = {};
   }

@@ -6,10 +6,10 @@ import {ScaleBar, Tooltip, helpPanel} from './furniture.js';
 import {NoScene} from './noscene.js';
 import {Overlay} from './overlay.js';
 import {PaintMode} from './paintmode.js';
-import {decodePayload} from './payload.js';
+import {decodePayload, readDigest} from './payload.js';
 import {download, drawPicture} from './picture.js';
 import {RemoteTiles} from './remote.js';
-import {Scene, hasWebGL} from './scene.js';
+import {Scene, arrange, hasWebGL} from './scene.js';
 import {TableTwin} from './table.js';
 import {themeName} from './theme.js';
 import {createTopology} from './topology.js';
@@ -43,8 +43,8 @@ export class CityMap {
   /** Called whenever Streamlit has something to say: new data, another theme, or nothing new. */
   update({data, setStateValue}) {
     this.setStateValue = setStateValue;
-    const payload = decodePayload(data);
-    if (payload.digest !== this.payload?.digest) {
+    if (readDigest(data) !== this.payload?.digest) {
+      const payload = decodePayload(data);
       if (this.mode?.busy) { this.waiting = payload; return; }   // never disturb a stroke
       this.#load(payload);
     }
@@ -60,6 +60,7 @@ export class CityMap {
     this.mode?.destroy();
     this.extraControls = [];
     this.host.setAttribute('aria-label', `${payload.label}. Press the question mark for the keys.`);
+    this.box.dataset.kind = payload.kind;
     this.box.style.setProperty('--map-height', `${payload.height}px`);
     this.description = readDescription(payload.deck);
     if (fresh) this.topology = payload.cells ? createTopology(payload.cells) : null;
@@ -128,6 +129,9 @@ export class CityMap {
     this.readout = element('div', {className: 'readout'});
     this.live = element('div', {className: 'live', attributes: {role: 'status', 'aria-live': 'polite'}});
     this.box.append(this.top, this.stage, this.bottom, element('div', {className: 'foot'}, [this.readout, this.live]));
+    this.box.dataset.modality = 'pointer';
+    this.box.addEventListener('keydown', () => { this.box.dataset.modality = 'keyboard'; }, true);
+    this.box.addEventListener('pointerdown', () => { this.box.dataset.modality = 'pointer'; }, true);
     this.box.addEventListener('fullscreenchange', () => this.#fullscreenChanged());
   }
 
@@ -162,6 +166,7 @@ export class CityMap {
     this.tableOpen = open;
     this.table?.node.remove();
     this.table = open ? new TableTwin(this.mode.tableSources(), () => { this.#showTable(false); this.tableButton.focus(); }) : null;
+    this.table?.node.addEventListener('pointerleave', () => this.overlay.set('row', null));
     if (open) this.stage.append(this.table.node);
     else this.overlay.set('row', null);
     setPressed(this.tableButton, open);
@@ -169,11 +174,12 @@ export class CityMap {
   }
 
   drawCards() {
-    const views = this.mode.cards(), width = 100 / views.length;
+    const views = this.mode.cards(), {cols, rows} = arrange(views.length);
     this.cards.replaceChildren(...views.map((cards, k) => {
       const column = element('div', {className: 'column'}, cards);
-      column.style.left = `${k * width}%`;
-      column.style.width = `${width}%`;
+      column.style.left = `${k % cols * 100 / cols}%`;
+      column.style.top = `${Math.floor(k / cols) * 100 / rows}%`;
+      column.style.width = `${100 / cols}%`;
       return column;
     }));
   }
@@ -220,8 +226,9 @@ export class CityMap {
 
   viewsChanged() {
     this.scene.setViews(this.mode.viewIds, this.mode.painter?.paints ? PAINT_CONTROLS : VIEW_CONTROLS);
-    this.viewport.style.setProperty('--views', this.mode.viewIds.length);
-    this.viewport.dataset.views = this.mode.viewIds.length;
+    const {cols, rows} = arrange(this.mode.viewIds.length);
+    this.viewport.style.setProperty('--cols', cols);
+    this.viewport.style.setProperty('--rows', rows);
     this.drawCards();
     this.scene.invalidate();
   }
@@ -236,7 +243,14 @@ export class CityMap {
     else { this.fitted = true; this.scene.setCamera(this.#homeCamera()); }
   }
 
-  #homeCamera() { return this.scene.cameraFor(this.payload.bounds, this.is3d ? PITCH_3D : 0, this.is3d ? BEARING_3D : 0); }
+  #homeCamera() { return this.scene.cameraFor(this.payload.bounds, this.is3d ? PITCH_3D : 0, this.is3d ? BEARING_3D : 0, this.#margins()); }
+
+  /** Room for titles above and buttons on the right, where the map is large enough to spare it. */
+  #margins() {
+    const {cols, rows} = arrange(this.mode.viewIds.length), width = this.host.clientWidth / cols, height = this.host.clientHeight / rows;
+    const side = cols > 1 ? 10 : Math.min(60, width * 0.06), columns = this.is3d && this.topology ? height * 0.12 : 0;
+    return {left: side, right: side, top: (cols > 1 && height > 340 ? 60 : 14) + columns, bottom: Math.min(30, height * 0.06)};
+  }
 
   /** Until the user moves the map, it keeps showing the whole city at any size. */
   #resized() {
@@ -286,7 +300,7 @@ export class CityMap {
 
   panBy(x, y) {
     this.used();
-    const {scene} = this, middle = [this.host.clientWidth / this.mode.viewIds.length / 2, this.host.clientHeight / 2];
+    const {scene} = this, {cols, rows} = arrange(this.mode.viewIds.length), middle = [this.host.clientWidth / cols / 2, this.host.clientHeight / rows / 2];
     const place = scene.unproject(middle[0] + x, middle[1] + y);
     if (place) scene.moveCamera({longitude: place[0], latitude: place[1]});
   }

@@ -29,6 +29,12 @@ export class Scale {
   }
 
   with(changes) { return new Scale({...this.spec, low: this.low, high: this.high, ...changes}, this.theme); }
+  /** Without the transparent colours next to the background: for thin lines. */
+  opaque() {
+    const stops = Object.fromEntries(Object.entries(this.spec.stops).map(([name, all]) => [name, all.slice(this.kind === 'sequential' ? 3 : 0).map(c => [...c.slice(0, 3), 255])]));
+    return new Scale({...this.spec, stops}, this.theme);
+  }
+
   inTheme(theme) { return new Scale({...this.spec, low: this.low, high: this.high}, theme); }
 
   /** Write the colour of each value into `out` (RGBA); a value that is no number is left out. */
@@ -83,9 +89,10 @@ export class Scale {
 export function formatNumber(value) {
   if (!Number.isFinite(value)) return '–';
   const size = Math.abs(value);
-  if (size >= 1000) return Math.round(value).toLocaleString('en-US');
-  if (size > 0 && size < 0.001) return value.toExponential(1);
-  return String(+value.toPrecision(3));
+  const sign = value < 0 ? '−' : '';
+  if (size >= 1000) return sign + Math.round(size).toLocaleString('en-US');
+  if (size > 0 && size < 0.001) return sign + size.toExponential(1);
+  return sign + +size.toPrecision(3);
 }
 
 export const formatCount = count => count.toLocaleString('en-US');

@@ -160,11 +160,22 @@ export class Painter {
   }
 
   #applyRegion(stroke) {
-    const ring = ringOf(stroke), {topology, document} = this.map;
-    if (ring.length < 3) return;
-    for (let i = 0; i < topology.count; i++) if (inPolygon(topology.centre(i), ring)) document.painting.apply(i, stroke.action);
+    const {topology, document} = this.map, covers = stroke.way === 'rectangle' ? this.#boxTest(stroke.path) : centre => inPolygon(centre, stroke.path);
+    for (let i = 0; i < topology.count; i++) if (covers(topology.centre(i))) document.painting.apply(i, stroke.action);
     const under = topology.at(...stroke.path[0]);
     if (under >= 0) document.painting.apply(under, stroke.action); // a click without a drag takes one cell
+  }
+
+  /** A rectangle takes every cell whose centre it covers, and always the cells at its corners. */
+  #boxTest(path) {
+    const {topology} = this.map, slack = 1e-9, ends = [path[0], path[path.length - 1]];
+    for (const end of [...ends]) {
+      const i = topology.at(...end);
+      if (i >= 0) ends.push(topology.centre(i));
+    }
+    const xs = ends.map(p => p[0]), ys = ends.map(p => p[1]);
+    const [west, east, south, north] = [Math.min(...xs) - slack, Math.max(...xs) + slack, Math.min(...ys) - slack, Math.max(...ys) + slack];
+    return ([x, y]) => x >= west && x <= east && y >= south && y <= north;
   }
 
   #showRegion(stroke) {
@@ -277,20 +288,10 @@ export class Painter {
     }
     this.keyRegion = null;
     this.map.document.begin();
-    if (way === 'rectangle') this.#applyCellBox(region);
-    else { region.path.pop(); this.#applyRegion(region); }
+    if (way === 'lasso') region.path.pop();
+    this.#applyRegion(region);
     this.map.overlay.set('region', null);
     this.#finish();
-  }
-
-  /** Between two cells, both included; on hexagons by the position of the centres. */
-  #applyCellBox(region) {
-    const {topology, document} = this.map, a = topology.centre(region.begin), b = topology.centre(this.cursor), slack = 1e-9;
-    const inside = (v, p, q) => v >= Math.min(p, q) - slack && v <= Math.max(p, q) + slack;
-    for (let i = 0; i < topology.count; i++) {
-      const [x, y] = topology.centre(i);
-      if (inside(x, a[0], b[0]) && inside(y, a[1], b[1])) document.painting.apply(i, region.action);
-    }
   }
 
   #extendKeyRegion() {

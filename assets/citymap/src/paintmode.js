@@ -93,6 +93,7 @@ export class PaintMode {
     this.map.setController(!this.painter.paints);
     this.bar.update();
     this.painter.showOutline();
+    this.map.scene.invalidate();
   }
 
   // ---- drawing -------------------------------------------------------------------------------
@@ -138,7 +139,7 @@ export class PaintMode {
     const {streets, map} = this, {theme} = map, closed = streets.parts.filter(part => streets.closed.has(part.street));
     const common = {positionFormat: 'XY', widthUnits: 'pixels', capRounded: true, jointRounded: true, parameters: {depthCompare: 'always'}, getPath: part => part.path.flat()};
     return [
-      new PathLayer({...common, id: 'streets-open', data: streets.parts, getColor: theme.selectable, getWidth: 2.5, updateTriggers: {getColor: map.themeName}}),
+      new PathLayer({...common, id: 'streets-open', data: streets.parts, getColor: theme.selectable, getWidth: this.painter.onStreets ? 2.5 : 1.25, opacity: this.painter.onStreets ? 1 : 0.6, updateTriggers: {getColor: map.themeName, getWidth: this.painter.onStreets}}),
       new PathLayer({...common, id: 'streets-casing', data: closed, getColor: theme.casing, getWidth: 8.5}),
       new PathLayer({...common, id: 'streets-closed', data: closed, getColor: theme.closed, getWidth: 5.5}),
     ];
@@ -234,7 +235,7 @@ export class PaintMode {
     const locked = i => !painting.isAvailable(i);
     const edit = painting.isMask
       ? {kind: 'check', locked, label: i => `${this.placeText(i)}: ${spec.noun}`, value: i => painting.values[i] === 1, set: (i, on) => set(i, on ? 1 : 0)}
-      : {kind: 'number', locked, min: 0, max: painting.limit, step: 'any', label: i => `Value of ${this.placeText(i)}`, value: i => (painting.values[i] === BLOCKED ? 0 : +painting.values[i].toPrecision(6)), set};
+      : {kind: 'number', locked, min: 0, max: painting.limit, step: 'any', label: i => `Value of ${this.placeText(i)}`, value: i => (painting.values[i] === BLOCKED ? 0 : +painting.values[i].toPrecision(4)), set};
     const columns = [...places, {title: painting.isMask ? spec.noun : scale.unit ? `Value (${scale.unit})` : 'Value', numeric: true, get: i => this.valueText(i), edit}];
     if (!painting.isMask) {
       columns.push({title: 'Blocked', get: i => (painting.values[i] === BLOCKED ? 'yes' : ''), edit: {kind: 'check', locked, label: i => `Block ${this.placeText(i)}`, value: i => painting.values[i] === BLOCKED, set: (i, on) => set(i, on ? BLOCKED : Math.max(0, painting.baseline[i]))}});

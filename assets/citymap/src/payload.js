@@ -6,8 +6,13 @@ const TYPES = {u8: Uint8Array, u16: Uint16Array, u32: Uint32Array, f32: Float32A
 const MAGIC = 0x50414d43;
 const ALIGNMENT = 8;
 
-export function decodePayload(data) {
+/** The digest that begins the header, read without decoding the rest: most messages are not new. */
+export function readDigest(data) {
   if (!(data instanceof Uint8Array)) throw new Error(`The map's data arrived as ${typeof data}, not as bytes.`);
+  return /^\{"digest":"([0-9a-f]+)"/.exec(new TextDecoder().decode(data.subarray(8, 64)))?.[1];
+}
+
+export function decodePayload(data) {
   const bytes = data.slice(); // aligned, and the message it was part of can go
   const view = new DataView(bytes.buffer);
   if (view.getUint32(0, true) !== MAGIC) throw new Error("The map's data is not in its own format.");

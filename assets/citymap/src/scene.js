@@ -53,8 +53,10 @@ export class Scene {
   }
 
   #views() {
-    const width = 100 / this.viewIds.length;
-    return this.viewIds.map((id, i) => new MapView({id, x: `${i * width}%`, width: `${width}%`, y: 0, height: '100%', controller: this.controller, farZMultiplier: 1.5}));
+    const {cols, rows} = arrange(this.viewIds.length), width = 100 / cols, height = 100 / rows;
+    return this.viewIds.map((id, i) => new MapView({
+      id, x: `${i % cols * width}%`, y: `${Math.floor(i / cols) * height}%`, width: `${width}%`, height: `${height}%`, controller: this.controller, farZMultiplier: 1.5,
+    }));
   }
 
   setViews(ids, controller = this.controller) {
@@ -78,12 +80,23 @@ export class Scene {
     this.setCamera({transitionDuration: 0, ...camera, ...smooth});
   }
 
-  /** The camera that shows the whole box from straight above, or tilted. */
-  cameraFor([west, south, east, north], pitch, bearing) {
-    const width = Math.max(50, this.host.clientWidth / this.viewIds.length), height = Math.max(50, this.host.clientHeight);
-    const padding = Math.min(28, width / 8, height / 8);
-    const {longitude, latitude, zoom} = new WebMercatorViewport({width, height}).fitBounds([[west, south], [east, north]], {padding});
-    return {longitude, latitude, zoom: zoom - (pitch ? 0.15 : 0), pitch, bearing, minZoom: Math.max(0, zoom - 3)};
+  /** The camera that shows the whole box, straight from above or tilted, within the margins. */
+  cameraFor([west, south, east, north], pitch, bearing, {left, right, top, bottom}) {
+    const {cols, rows} = arrange(this.viewIds.length);
+    const width = Math.max(80, this.host.clientWidth / cols), height = Math.max(80, this.host.clientHeight / rows);
+    const room = [Math.max(40, width - left - right), Math.max(40, height - top - bottom)];
+    const flat = new WebMercatorViewport({width, height}).fitBounds([[west, south], [east, north]]);
+    let camera = {longitude: flat.longitude, latitude: flat.latitude, zoom: flat.zoom, pitch, bearing};
+    for (let round = 0; round < 4; round++) {      // perspective: a few steps find it
+      const viewport = new WebMercatorViewport({width, height, ...camera});
+      const corners = [[west, south], [west, north], [east, north], [east, south]].map(corner => viewport.project(corner));
+      const xs = corners.map(p => p[0]), ys = corners.map(p => p[1]);
+      const box = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+      const zoom = camera.zoom + Math.log2(Math.min(room[0] / (box[1] - box[0]), room[1] / (box[3] - box[2])));
+      const middle = viewport.unproject([(box[0] + box[1]) / 2 + (right - left) / 2, (box[2] + box[3]) / 2 + (bottom - top) / 2]);
+      camera = {...camera, longitude: middle[0], latitude: middle[1], zoom};
+    }
+    return {...camera, minZoom: Math.max(0, camera.zoom - 3)};
   }
 
   /** Draw `layers()` again in the next frame. */
@@ -154,6 +167,9 @@ export class Scene {
     liveContexts.delete(gl);
   }
 }
+
+/** Up to three views stand side by side, four in two rows. */
+export const arrange = count => (count === 4 ? {cols: 2, rows: 2} : {cols: count, rows: 1});
 
 /** A layer whose id begins with "<view>/" belongs to that view, any other to all of them. */
 function belongsTo(layer, viewId) {

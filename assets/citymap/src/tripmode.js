@@ -14,7 +14,7 @@ export class TripMode {
     this.spec = spec;
     this.sideBySide = spec.sideBySide && spec.groups.length > 1;
     this.byAttribute = Boolean(spec.scale);
-    this.scale = spec.scale ? new Scale(spec.scale, map.themeName) : null;
+    this.scale = spec.scale ? new Scale(spec.scale, map.themeName).opaque() : null;
     this.trail = spec.trail;
     this.groups = spec.groups.map((g, k) => this.#group(g, k));
     this.now = spec.begin;

@@ -25,7 +25,7 @@ from pages.shared.citymap.streets import StreetChoice
 BLOCKED: Final = -1.0
 """In the browser's values: a hard zero. Python sees zero, and True in ``blocked``."""
 
-SENSOR_COLOR: Final[Color] = (0, 114, 178, 150)
+SENSOR_COLOR: Final[Color] = (0, 114, 178, 105)
 MISSING_COLOR: Final[Color] = (213, 94, 0, 225)
 ADDED_COLOR: Final[Color] = (0, 158, 115, 225)
 UNCHANGED_COLOR: Final[Color] = (128, 138, 148, 40)

@@ -1,5 +1,6 @@
 """All maps of the component, chosen by the address: ?map=mask&n=32."""
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -37,7 +38,12 @@ def options(label: str, **more: object) -> MapOptions:
 
 
 def out(text: str) -> None:
-    st.text(f"out: {text}")
+    st.session_state["runs"] = st.session_state.get("runs", 0) + 1
+    st.text(f"out: {text} runs={st.session_state['runs']}")
+
+
+def digest(values: np.ndarray, kind: str) -> str:
+    return hashlib.sha1(np.ascontiguousarray(values, dtype=kind).tobytes()).hexdigest()[:12]
 
 
 def mask() -> None:
@@ -53,7 +59,10 @@ def mask() -> None:
         version=st.session_state.get("version", 0),
     )
     gone = np.flatnonzero(~result.observed)
-    out(f"revision={result.revision} missing={gone.size} first={gone[:5].tolist()}")
+    out(
+        f"revision={result.revision} missing={gone.size} first={gone[:5].tolist()} "
+        f"digest={digest(result.observed, 'u1')}"
+    )
 
 
 def occupancy() -> None:
@@ -72,7 +81,8 @@ def occupancy() -> None:
         f"revision={result.revision} total={result.values.sum():.3f} base={base.sum():.3f} "
         f"changed={int((result.values.astype('f4') != base.astype('f4')).sum())} "
         f"blocked={int(result.blocked.sum())} painted={int(result.painted.sum())} "
-        f"kept={result.total_kept} closed={len(result.closed_streets)}"
+        f"kept={result.total_kept} closed={len(result.closed_streets)} "
+        f"digest={digest(np.where(result.blocked, -1, result.values), 'f4')}"
     )
 
 
@@ -86,7 +96,10 @@ def hexagons() -> None:
     base = np.linspace(0, 60, len(cells))
     result = paint_occupancy(cells, base, key="hexagons", options=options("Occupancy"))
     changed = np.flatnonzero(result.values.astype("f4") != base.astype("f4"))
-    out(f"revision={result.revision} cells={len(cells)} changed={changed.size}")
+    out(
+        f"revision={result.revision} cells={len(cells)} changed={changed.size} "
+        f"digest={digest(result.values, 'f4')}"
+    )
 
 
 def streets() -> None:
@@ -129,7 +142,9 @@ def views() -> None:
         options=options("Truth and result", is_3d=query.get("flat") is None),
         version=("views", n, steps, query.get("views")),
     )
-    out(f"cell={chosen.cell} row={chosen.row} col={chosen.col} step={chosen.step} view={chosen.view}")
+    out(
+        f"cell={chosen.cell} row={chosen.row} col={chosen.col} step={chosen.step} view={chosen.view}"
+    )
 
 
 def trips() -> None:
@@ -172,7 +187,15 @@ def trips() -> None:
 
 if query.get("other"):
     st.button("Rerun")
+
+
+def nothing() -> None:
+    st.button("Again")
+    out("drawn")
+
+
 DRAW = {
+    "nothing": nothing,
     "mask": mask,
     "occupancy": occupancy,
     "hexagons": hexagons,

@@ -1,0 +1,129 @@
+"""Linked views and moving trips."""
+
+import struct
+
+import pytest
+from tests.browser.citymap.driving import APP, MapDriver
+
+N = 12
+CAMERAS = """map.scene.deck.getViewports().map(
+    v => [v.longitude, v.latitude, v.zoom, v.pitch, v.bearing].join())"""
+
+
+def test_linked_views(serve, page, tmp_path):
+    sent = []
+    page.on("websocket", lambda ws: ws.on("framesent", lambda data: sent.append(data)))
+    driver = MapDriver.open(page, serve(APP), map="views", n=N, t=12, views=4)
+    driver.assert_alive()
+    assert page.locator(".card .title").all_inner_texts() == [
+        "Truth",
+        "Result",
+        "Absolute error",
+        "Difference",
+    ]
+    assert "persons" in page.locator(".card").first.inner_text()
+
+    # one camera: a drag in one view moves all
+    before = driver.ask(CAMERAS)
+    box = page.locator(".map").bounding_box()
+    driver.drag_points(
+        [(box["x"] + 100, box["y"] + 120), (box["x"] + 170, box["y"] + 150)], steps=4
+    )
+    cameras = driver.ask(CAMERAS)
+    assert len(cameras) == 4 and len(set(cameras)) == 1 and cameras != before
+
+    # a time step sends nothing
+    page.wait_for_timeout(300)
+    sent.clear()
+    page.locator("[data-id=time]").focus()
+    driver.press("ArrowRight", "ArrowRight")
+    assert driver.ask("map.mode.step") == 2
+    assert page.locator(".clock").inner_text() == "Mon 01:00"
+    driver.button("play").click()
+    page.wait_for_function("() => [...__citymap.maps][0].mode.step >= 4")
+    driver.button("play").click()
+    driver.button("back").click()
+    assert sent == []
+
+    # one tooltip with all values and the place; click chooses and tells Python
+    driver.button("reset-camera").click()
+    cell = 4 * N + 5
+    x, y = driver.ask(
+        f"map.scene.project(map.topology.centre({cell}), map.mode.views[0].sheet.heights[{cell}] * map.heightM)"
+    )
+    page.mouse.move(box["x"] + x, box["y"] + y)
+    tip = page.locator(".tooltip")
+    assert tip.locator("dt").all_inner_texts() == [
+        "Truth",
+        "Result",
+        "Absolute error",
+        "Difference",
+        "position",
+    ]
+    assert "° N" in tip.inner_text() and "° E" in tip.inner_text()
+    heading = tip.locator("strong").inner_text()
+    page.mouse.click(box["x"] + x, box["y"] + y)
+    driver.wait_out(r"cell=\d+")
+    row, col = int(driver.python("row")), int(driver.python("col"))
+    assert heading == f"Row {row + 1}, column {col + 1}"
+    assert (row, col) == (4, 5)  # the top of its column, not the ground behind it
+    shown = driver.ask(f"map.mode.views.map(v => v.shown[{cell}])")
+    assert shown[2] == pytest.approx(abs(shown[0] - shown[1]), abs=0.01)
+    assert shown[3] == pytest.approx(shown[1] - shown[0], abs=0.01)
+
+    # shared and separate scales
+    highs = lambda: page.locator(".ends span:last-child").all_inner_texts()[:2]  # noqa: E731
+    assert len(set(highs())) == 1
+    driver.button("shared-scale").click()
+    assert len(set(highs())) == 2
+
+    # 2D and back
+    driver.button("dimension").click()
+    assert driver.ask("[map.scene.camera.pitch, map.is3d]") == [0, False]
+    driver.assert_alive()
+
+    # full screen
+    driver.button("fullscreen").click()
+    page.wait_for_function("() => document.fullscreenElement !== null")
+    driver.button("fullscreen").click()
+    page.wait_for_function("() => document.fullscreenElement === null")
+
+    # a picture at double resolution
+    with page.expect_download() as waiting:
+        driver.button("picture").click()
+    path = tmp_path / "map.png"
+    waiting.value.save_as(path)
+    data = path.read_bytes()
+    width, height = struct.unpack(">II", data[16:24])
+    size = page.locator(".map").bounding_box()
+    assert width == pytest.approx(2 * size["width"], abs=4) and height > 2 * size["height"]
+    assert data.startswith(b"\x89PNG") and len(data) > 20_000
+
+
+def test_moving_trips(serve, page):
+    driver = MapDriver.open(page, serve(APP), map="trips", speed=1)
+    driver.assert_alive()
+    assert driver.ask("map.mode.groups.length") == 2
+    start = driver.ask("map.mode.now")
+    driver.button("play").click()
+    page.wait_for_function("start => [...__citymap.maps][0].mode.now > start + 20", arg=start)
+    driver.button("play").click()
+    paused = driver.ask("map.mode.now")
+    page.locator("[data-id=speed]").select_option("4")
+    assert driver.ask("map.mode.time.speed") == 4
+    page.locator("[data-id=time]").focus()
+    driver.press("ArrowRight")
+    assert driver.ask("map.mode.now") == pytest.approx(paused + 1, abs=1)
+    page.locator("[data-id=trail]").fill("100")
+    assert driver.ask("map.mode.trail") == 100
+    assert "mean speed" in page.locator(".card").inner_text()
+    driver.button("by-attribute").click()
+    assert page.locator(".card li").all_inner_texts() == ["Baseline", "Scenario"]
+    driver.button("side-by-side").click()
+    assert driver.ask("map.scene.viewports.length") == 2
+    assert page.locator(".card .title").all_inner_texts() == ["Baseline", "Scenario"]
+    driver.assert_alive()
+    assert "on the way" in driver.readout
+    driver.button("table").click()
+    assert page.locator(".table-twin tbody tr").count() == 25
+    assert "1–25 of 300" in page.locator(".table-twin footer").inner_text()
