@@ -45,6 +45,11 @@ class CopyTest:
         return self.made_p5_m >= self.held_out_p5_m
 
 
+def has_windows(tracks: Tracks) -> bool:
+    """True when at least one trip is long enough for the copy test."""
+    return bool((tracks.num_points >= WINDOW_POINTS).any())
+
+
 def cut_windows(tracks: Tracks, stride: int) -> NDArray[np.float32]:
     """(W, D) windows of all trips that are long enough, every ``stride`` points."""
     counts = np.maximum(tracks.num_points - WINDOW_POINTS, -1) // stride + 1
@@ -52,7 +57,7 @@ def cut_windows(tracks: Tracks, stride: int) -> NDArray[np.float32]:
     within = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
     first = np.repeat(tracks.offsets[:-1], counts) + within * stride
     picked = np.linspace(0, WINDOW_POINTS - 1, COMPARED_POINTS).round().astype(np.int64)
-    return tracks.points_m[first[:, None] + picked].reshape(len(first), -1)
+    return tracks.points_m[first[:, None] + picked].reshape(len(first), 2 * COMPARED_POINTS)
 
 
 def closest_distances_m(made: Tracks, training: Tracks) -> Floats:

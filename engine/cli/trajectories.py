@@ -1,0 +1,297 @@
+"""``python -m engine trajectories``: train on GPS points, make trips; and its benchmark."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.errors import InputError
+
+if TYPE_CHECKING:
+    from engine.evaluation.trajectories_bench import Measures
+    from engine.models.tddpm.generation import GenerationConfig, TrajectoryModel
+    from engine.models.tddpm.tracks import LocalPlane, Tracks
+
+DEFAULT_REGIONS = 2_000
+HELD_OUT = 0.2
+SPLIT_SEED = 0
+"""The rule by which people are held out, the same in training and in the benchmark."""
+
+
+def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register ``trajectories`` and its commands."""
+    area = subparsers.add_parser("trajectories", help="trips that fit an occupancy map")
+    commands = area.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_train(commands)
+    sample = commands.add_parser("sample", help="make trips for the map of a file of GPS points")
+    sample.add_argument("--weights", required=True, help="name of shipped weights, or a file")
+    sample.add_argument("--points", type=Path, required=True, help="points whose map is followed")
+    sample.add_argument("--trips", type=int, default=256)
+    sample.add_argument("--out", type=Path, required=True, help="table to write, .csv or .parquet")
+    _add_sampler(sample)
+    sample.set_defaults(run=run_sample)
+
+
+def add_bench(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register ``bench trajectories``."""
+    bench = subparsers.add_parser(
+        "trajectories", help="all methods given the same map, against real trips"
+    )
+    bench.add_argument("--weights", required=True, help="name of shipped weights, or a file")
+    bench.add_argument("--paper", help="weights of the paper's variant")
+    bench.add_argument("--points", type=Path, required=True, help="table of GPS points")
+    bench.add_argument(
+        "--hold-out",
+        action="store_true",
+        help="compare with the people that training held out; the others are the training trips",
+    )
+    bench.add_argument("--max-trips", type=int, default=5_000, help="trips of each method")
+    bench.add_argument("--seeds", type=int, default=3, help="sampling seeds; mean and spread")
+    bench.add_argument("--json", type=Path, help="file for the figures; standard output if none")
+    _add_sampler(bench)
+    bench.set_defaults(run=run_bench)
+
+
+def _add_train(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    train = commands.add_parser("train", help="train on a table of GPS points, resumably")
+    train.add_argument("--points", type=Path, required=True, help="table of GPS points")
+    train.add_argument("--out", type=Path, required=True, help="weights to write, .safetensors")
+    train.add_argument("--checkpoints", type=Path, required=True, help="folder for resuming")
+    train.add_argument("--data-name", required=True, help="name of the data, for the card")
+    train.add_argument("--data-terms", required=True, help="terms of the data, for the card")
+    train.add_argument("--steps", type=int, default=20_000)
+    train.add_argument("--batch-regions", type=int, default=8)
+    train.add_argument("--regions", type=int, default=DEFAULT_REGIONS, help="drawn once")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--channels", type=int, default=128)
+    train.add_argument("--layers", type=int, default=6)
+    train.add_argument("--learning-rate", type=float, default=1e-3)
+    train.set_defaults(run=run_train)
+
+
+def _add_sampler(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--evaluations", type=int, default=12)
+    parser.add_argument("--guidance", type=float, default=1.0)
+    parser.add_argument("--tries", type=int, default=2, help="of each trip; the best is kept")
+
+
+def run_train(args: argparse.Namespace) -> int:
+    """Train until the last step, or until it is stopped; the same command goes on."""
+    from engine.models.tddpm.checkpoint import save_model
+    from engine.models.tddpm.generation import TrajectoryModel
+    from engine.models.tddpm.network import MapReader, NetworkConfig
+    from engine.models.tddpm.pieces import PieceConfig, RegionSampler
+    from engine.models.tddpm.prior import count_trips
+    from engine.models.tddpm.task import StraightTask, StraightTraining, draw_examples
+    from engine.models.tddpm.tracks import hold_out_people
+    from engine.training.cards import training_card
+    from engine.training.loop import Trainer, TrainingConfig
+
+    tracks, _ = read_tracks(args.points)
+    training, _ = hold_out_people(tracks, HELD_OUT, SPLIT_SEED)
+    pieces = PieceConfig(side_m=side_of(tracks), pieces_per_region=32)
+    config = TrainingConfig(
+        steps=args.steps,
+        batch_size=args.batch_regions,
+        learning_rate=args.learning_rate,
+        weight_decay=0.01,
+        seed=args.seed,
+    )
+    with _Bar("drawing regions", args.regions) as advance:
+        examples = draw_examples(
+            RegionSampler(training, pieces), args.regions, args.seed, lambda _: advance(1)
+        )
+    network = NetworkConfig(channels=args.channels, layers=args.layers)
+    trainer = Trainer(StraightTask(examples, network, args.seed), config, args.checkpoints)
+    with _Bar("training", args.steps) as advance:
+        for progress in trainer.run():
+            advance(progress.step, absolute=True)
+    best = trainer.best
+    if not isinstance(best, StraightTraining) or not isinstance(best.network, MapReader):
+        raise TypeError(type(best).__name__)
+    model = TrajectoryModel(
+        best.network, count_trips(training), pieces.num_points, training.step_s, pieces.side_m
+    )
+    card = training_card(
+        args.out.stem,
+        {
+            "name": args.data_name,
+            "terms": args.data_terms,
+            "people_held_out": f"{HELD_OUT:g} by seed {SPLIT_SEED}",
+        },
+        {"steps": args.steps, "batch_regions": args.batch_regions, "regions": args.regions},
+        [args.seed],
+        trainer.seconds,
+        {"validation_loss": trainer.best_score},
+    )
+    save_model(args.out, model, card)
+    return 0
+
+
+def run_sample(args: argparse.Namespace) -> int:
+    """Make trips and write them as a table, chunk by chunk."""
+    from engine.evaluation.trajectories import bounds_of
+    from engine.evaluation.trajectories_bench import city_of
+    from engine.models.tddpm.generation import generate_trips
+    from engine.models.tddpm.tracks import join_tracks
+
+    model = load_named(args.weights)
+    tracks, plane = read_tracks(args.points)
+    city = city_of(tracks, bounds_of(tracks), model.side_m)
+    chunks = []
+    with _Bar("trips", args.trips) as advance:
+        for chunk in generate_trips(model, city, args.trips, args.seed, _generation(args)):
+            chunks.append(chunk.tracks)
+            advance(chunk.done, absolute=True)
+    write_trips(args.out, join_tracks(chunks), plane)
+    return 0
+
+
+def run_bench(args: argparse.Namespace) -> int:
+    """Print or write ``{method: {measure: value}}``, means over the sampling seeds."""
+    from engine.evaluation.trajectories_bench import BenchData, bench_trajectories
+    from engine.models.tddpm.tracks import hold_out_people
+
+    if args.seeds < 1:
+        raise InputError("The benchmark needs at least one seed.", str(args.seeds))
+    models = {"ours": (load_named(args.weights), _generation(args))}
+    if args.paper:
+        models["paper"] = (load_named(args.paper), _generation(args))
+    real, _ = read_tracks(args.points)
+    training: Tracks | None = None
+    if args.hold_out:
+        training, real = hold_out_people(real, HELD_OUT, SPLIT_SEED)
+    data = BenchData(real, training, max_trips=args.max_trips)
+    runs = []
+    for seed in range(args.seed, args.seed + args.seeds):
+        runs.append(bench_trajectories(models, data, seed, _tell))
+    text = json.dumps(summarise(runs), indent=2, allow_nan=False)
+    if args.json is None:
+        print(text)
+    else:
+        from engine.models.weights import write_atomically
+
+        write_atomically(args.json, f"{text}\n".encode())
+    return 0
+
+
+def summarise(runs: "list[dict[str, Measures]]") -> "dict[str, Measures]":
+    """Means over the runs; with several, the spread of each figure as ``NAME_sd`` beside it."""
+    import numpy as np
+
+    out: dict[str, dict[str, float | int | None]] = {}
+    for method, first in runs[0].items():
+        out[method] = {}
+        for name, value in first.items():
+            values = [run[method][name] for run in runs]
+            numbers = [float(v) for v in values if v is not None]
+            if len(numbers) < len(values):
+                out[method][name] = None
+                continue
+            out[method][name] = value if len(set(numbers)) == 1 else float(np.mean(numbers))
+            if len(runs) > 1 and name not in ("num_trips", "num_points", "evaluations"):
+                out[method][f"{name}_sd"] = float(np.std(numbers, ddof=1))
+    return out
+
+
+def read_tracks(path: Path) -> "tuple[Tracks, LocalPlane]":
+    """Prepared trips of a table of GPS points, in our own layout, and the plane they lie on."""
+    from engine.cities.importers.gps import join_points
+    from engine.cities.importers.gps_table import MICRODEGREE_COLUMNS, read_table_points
+    from engine.models.tddpm.preparation import prepare_tracks
+    from engine.models.tddpm.tracks import LocalPlane
+
+    points = join_points(read_table_points(path, MICRODEGREE_COLUMNS))
+    lon, lat = points.position
+    plane = LocalPlane(float(lon.min() + lon.max()) / 2, float(lat.min() + lat.max()) / 2)
+    return prepare_tracks(points, plane), plane
+
+
+def side_of(tracks: "Tracks") -> float:
+    """Side of a region for the city of these trips, metres."""
+    from engine.evaluation.trajectories import bounds_of
+    from engine.models.tddpm.occupancy import region_side_m
+
+    box = bounds_of(tracks)
+    return region_side_m(box.east_m - box.west_m, box.north_m - box.south_m)
+
+
+def write_trips(path: Path, tracks: "Tracks", plane: "LocalPlane") -> None:
+    """Columns traj, time, lat_udeg, lon_udeg as CSV or Parquet; nobody's number is in it."""
+    import io
+
+    import numpy as np
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    from engine.models.weights import write_atomically
+
+    lon, lat = plane.to_degrees(tracks.points_m)
+    trip = tracks.trip_of_point()
+    within = np.arange(len(trip)) - tracks.offsets[:-1][trip]
+    time_ms = np.rint((tracks.start_s[trip] + within * tracks.step_s) * 1e3).astype(np.int64)
+    table = pa.table(
+        {
+            "traj": pa.array(trip),
+            "time": pa.array(time_ms).cast(pa.timestamp("ms")),
+            "lat_udeg": pa.array(np.rint(lat * 1e6).astype(np.int32)),
+            "lon_udeg": pa.array(np.rint(lon * 1e6).astype(np.int32)),
+        }
+    )
+    content = io.BytesIO()
+    if path.suffix.lower() == ".csv":
+        csv.write_csv(table, content)
+    elif path.suffix.lower() == ".parquet":
+        parquet.write_table(table, content, compression="zstd")
+    else:
+        raise InputError("Trips are written as .csv or .parquet.", path.name)
+    write_atomically(path, content.getvalue())
+
+
+def load_named(name: str) -> "TrajectoryModel":
+    """Weights of a file, or shipped ones by name."""
+    from engine.models.tddpm.checkpoint import load_model
+    from engine.models.weights import find_weights
+
+    return load_model(find_weights(name))[0]
+
+
+def _generation(args: argparse.Namespace) -> "GenerationConfig":
+    from engine.models.tddpm.generation import GenerationConfig
+    from engine.models.tddpm.sampling import SamplerConfig
+
+    sampler = SamplerConfig(args.evaluations, guidance=args.guidance)
+    return GenerationConfig(sampler, tries=args.tries)
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+class _Bar:
+    """A progress bar on stderr as a context; gives a function that moves it."""
+
+    def __init__(self, title: str, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        self._progress = Progress(console=Console(stderr=True))
+        self._task = self._progress.add_task(title, total=total)
+
+    def __enter__(self) -> Callable[..., None]:
+        self._progress.start()
+        return self._move
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def _move(self, amount: int, absolute: bool = False) -> None:
+        if absolute:
+            self._progress.update(self._task, completed=amount)
+        else:
+            self._progress.advance(self._task, amount)

@@ -1,0 +1,185 @@
+"""All methods of making trips, each given the same map, against the same real trips.
+
+The real trips are split into two random halves A and B. Every method is given the occupancy of
+all of them, makes as many trips as A holds, and is compared with B; so is A itself. All
+comparisons then have the same sizes, and A's is the floor of what can be expected.
+
+Copies are looked for only where the training trips are at hand.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import EngineError, InputError
+from engine.evaluation.trajectories import Bounds, bounds_of, compare, share_near, split_halves
+from engine.evaluation.trajectories_copies import CopyTest, compare_copies, has_windows
+from engine.models.tddpm.frames import MAP_SIZE
+from engine.models.tddpm.generation import GenerationConfig, TrajectoryModel, generate_trips
+from engine.models.tddpm.occupancy import CityMap, map_of_points
+from engine.models.tddpm.prior import TripPrior, count_trips
+from engine.models.tddpm.tracks import Tracks, join_tracks
+from engine.models.walk_baselines.guided_walk import fit_walk, walk_trips
+from engine.models.walk_baselines.resampling import resample_trips
+from engine.models.walk_baselines.shortest_paths import StreetGraph, graph_of_map, path_trips
+
+FLOOR = "real-halves"
+Measures = dict[str, float | int | None]
+Listener = Callable[[str], None]
+"""Called with the name of the method that is at work; may raise to cancel."""
+
+
+@dataclass(frozen=True, eq=False)
+class BenchData:
+    """What the methods are compared on.
+
+    Args:
+        real: trips to compare with, held out from training.
+        training: trips that the models were trained on, or None where they are not at hand:
+            baselines are then fitted to the first half of the real ones.
+        streets: the network, or None where streets are not known.
+        streets_m: (S, 2) points along the streets.
+        max_trips: compare at most so many trips; a random part of the real ones.
+    """
+
+    real: Tracks
+    training: Tracks | None = None
+    streets: StreetGraph | None = None
+    streets_m: NDArray[np.floating] | None = None
+    max_trips: int = 20_000
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """Trips of one method and what they cost.
+
+    Args:
+        tracks: the trips.
+        evaluations: of a network, per piece; 0 for methods without one.
+    """
+
+    tracks: Tracks
+    evaluations: int = 0
+
+
+def bench_trajectories(
+    models: Mapping[str, tuple[TrajectoryModel, GenerationConfig]],
+    data: BenchData,
+    seed: int,
+    listen: Listener = lambda _: None,
+) -> dict[str, Measures]:
+    """Measures of every method: ``{method: {measure: value}}``.
+
+    Args:
+        models: by method's name (``ours``, ``paper``), each with its sampler.
+        data: real trips and what is known around them.
+        seed: of the split and of all sampling.
+        listen: progress.
+
+    Raises:
+        InputError: there are too few trips.
+    """
+    real = _limit(data.real, 2 * data.max_trips, seed)
+    first, second = split_halves(real, seed)
+    bounds = bounds_of(real)
+    methods = {**_model_methods(models, real, bounds), **_baselines(data, first, real, bounds)}
+    results = {FLOOR: _measure(Made(first), 0.0, second, bounds, data)}
+    for name, method in methods.items():
+        listen(name)
+        started = time.perf_counter()
+        try:
+            made = method(len(first), seed)
+        except EngineError as error:
+            raise InputError(f"The method '{name}' gave no trips.", str(error)) from error
+        seconds = time.perf_counter() - started
+        results[name] = _measure(made, seconds, second, bounds, data)
+    return results
+
+
+_Method = Callable[[int, int], Made]
+
+
+def _model_methods(
+    models: Mapping[str, tuple[TrajectoryModel, GenerationConfig]], real: Tracks, bounds: Bounds
+) -> dict[str, _Method]:
+    def method(model: TrajectoryModel, config: GenerationConfig) -> _Method:
+        city = city_of(real, bounds, model.side_m)
+
+        def make(num: int, seed: int) -> Made:
+            chunks = generate_trips(model, city, num, seed, config)
+            guided = 2 if config.sampler.guidance > 1 else 1
+            tracks = join_tracks([chunk.tracks for chunk in chunks])
+            return Made(tracks, config.sampler.evaluations * guided)
+
+        return make
+
+    return {name: method(*pair) for name, pair in models.items()}
+
+
+def _baselines(data: BenchData, first: Tracks, real: Tracks, bounds: Bounds) -> dict[str, _Method]:
+    """The baselines, fitted to the training trips where there are any."""
+    fitted = data.training or first
+    city = city_of(real, bounds, side_m=None)
+    prior: TripPrior = count_trips(fitted)
+    walk = fit_walk(fitted)
+    graph = data.streets or graph_of_map(city, walk.speed_m_s)
+
+    def walked(num: int, seed: int) -> Made:
+        rng = np.random.default_rng((seed, 1))
+        return Made(walk_trips(city, prior, walk, num, fitted.step_s, rng))
+
+    def shortest(num: int, seed: int) -> Made:
+        return Made(path_trips(graph, city, num, fitted.step_s, np.random.default_rng((seed, 2))))
+
+    def resampled(num: int, seed: int) -> Made:
+        rng = np.random.default_rng((seed, 3))
+        return Made(resample_trips(fitted, city, num, rng))
+
+    methods: dict[str, _Method] = {"markov-walk": walked, "shortest-paths": shortest}
+    # without training trips, resampling would draw from the trips that its map was made of
+    if data.training is not None:
+        methods["resampling"] = resampled
+    return methods
+
+
+def city_of(real: Tracks, bounds: Bounds, side_m: float | None) -> CityMap:
+    """The raster of real trips, its cells those of a region's map."""
+    cell_m = (side_m or 3_000.0) / MAP_SIZE
+    box = bounds.west_m, bounds.south_m, bounds.east_m, bounds.north_m
+    return map_of_points(real.points_m, cell_m, box)
+
+
+def _measure(
+    made: Made, seconds: float, second: Tracks, bounds: Bounds, data: BenchData
+) -> Measures:
+    measures: Measures = dict(compare(made.tracks, second, bounds).to_json())
+    measures["on_streets"] = None
+    if data.streets_m is not None:
+        measures["on_streets"] = share_near(made.tracks.points_m, data.streets_m)
+    copies = None
+    if data.training is not None and has_windows(made.tracks) and has_windows(second):
+        copies = compare_copies(made.tracks, second, data.training)
+    return {
+        **measures,
+        **_copy_measures(copies),
+        "seconds": seconds,
+        "evaluations": made.evaluations,
+    }
+
+
+def _copy_measures(copies: CopyTest | None) -> Measures:
+    return {
+        "closest_training_p5_m": copies.made_p5_m if copies else None,
+        "closest_training_p5_held_out_m": copies.held_out_p5_m if copies else None,
+        "closest_training_median_m": copies.made_median_m if copies else None,
+    }
+
+
+def _limit(tracks: Tracks, most: int, seed: int) -> Tracks:
+    if len(tracks) <= most:
+        return tracks
+    chosen = np.random.default_rng((seed, 4)).choice(len(tracks), most, replace=False)
+    return tracks.select(np.sort(chosen))

@@ -1,0 +1,117 @@
+import argparse
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from engine.cities.importers.gps import join_points
+from engine.cities.importers.gps_table import ColumnMapping, read_table_points
+from engine.cli import trajectories
+from engine.errors import InputError, WeightsError
+
+
+@pytest.fixture(scope="module")
+def points(tmp_path_factory):
+    """Ten people walking about a small city, in the layout of our point tables."""
+    rng = np.random.default_rng(0)
+    columns = {name: [] for name in ("traj", "user", "time", "lat_udeg", "lon_udeg")}
+    for trip in range(60):
+        n = 80
+        lon = 116.30 + rng.uniform(0, 0.02) + np.cumsum(rng.normal(0, 1e-4, n))
+        lat = 39.95 + rng.uniform(0, 0.02) + np.cumsum(rng.normal(0, 1e-4, n))
+        columns["traj"] += [trip] * n
+        columns["user"] += [trip % 10] * n
+        columns["time"] += (1_230_000_000_000 + trip * 10**7 + 5_000 * np.arange(n)).tolist()
+        columns["lat_udeg"] += list((lat * 1e6).astype(int))
+        columns["lon_udeg"] += list((lon * 1e6).astype(int))
+    table = pa.table(
+        {
+            "traj": pa.array(columns["traj"], pa.int32()),
+            "user": pa.array(columns["user"], pa.int16()),
+            "time": pa.array(columns["time"], pa.timestamp("ms")),
+            "lat_udeg": pa.array(columns["lat_udeg"], pa.int32()),
+            "lon_udeg": pa.array(columns["lon_udeg"], pa.int32()),
+        }
+    )
+    path = tmp_path_factory.mktemp("points") / "points.parquet"
+    pq.write_table(table, path)
+    return path
+
+
+def run(*words):
+    parser = argparse.ArgumentParser()
+    areas = parser.add_subparsers()
+    trajectories.add_commands(areas)
+    trajectories.add_bench(areas.add_parser("bench").add_subparsers())
+    args = parser.parse_args([str(word) for word in words])
+    return args.run(args)
+
+
+@pytest.fixture(scope="module")
+def weights(points, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    sizes = ("--channels", 16, "--layers", 1, "--regions", 6, "--batch-regions", 2)
+    words = ("trajectories", "train", "--points", points, "--out", folder / "small.safetensors")
+    more = ("--checkpoints", folder / "ck", "--data-name", "made up", "--data-terms", "none")
+    assert run(*words, *more, *sizes, "--steps", 2) == 0
+    return folder / "small.safetensors"
+
+
+def test_card_tells_what_was_trained(weights):
+    card = json.loads(weights.with_suffix(".json").read_text())
+    assert card["kind"] == "trajectories"
+    assert card["data"]["terms"] == "none"
+    assert card["data"]["people_held_out"] == "0.2 by seed 0"
+    assert card["training"]["steps"] == 2
+    assert card["network"]["channels"] == 16
+
+
+def test_sampled_trips_are_a_table_that_the_importer_reads(weights, points, tmp_path):
+    common = ("--weights", weights, "--points", points, "--trips", 6, "--evaluations", 1)
+    for name in ("a.csv", "b.csv", "c.parquet"):
+        assert run("trajectories", "sample", *common, "--out", tmp_path / name) == 0
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    mapping = ColumnMapping(lon="lon_udeg", lat="lat_udeg", scale=1e-6)
+    read = join_points(read_table_points(tmp_path / "c.parquet", mapping))
+    assert len(np.unique(read.trip)) == 6
+    assert np.abs(read.lon_deg - 116.31).max() < 0.2
+    with pytest.raises(InputError, match="csv or"):
+        run("trajectories", "sample", *common, "--out", tmp_path / "d.xls")
+
+
+def test_bench_writes_every_method_with_its_spread(weights, points, tmp_path, capsys):
+    out = tmp_path / "bench.json"
+    words = ("bench", "trajectories", "--weights", weights, "--points", points, "--json", out)
+    assert run(*words, "--hold-out", "--seeds", 2, "--evaluations", 1, "--max-trips", 5) == 0
+    results = json.loads(out.read_text())
+    assert list(results) == ["real-halves", "ours", "markov-walk", "shortest-paths", "resampling"]
+    assert {"js", "js_sd", "trip", "length", "seconds", "closest_training_p5_m"} <= set(
+        results["ours"]
+    )
+    assert "markov-walk" in capsys.readouterr().err
+
+
+def test_spread_by_hand():
+    runs = [{"a": {"js": 1.0, "none": None}}, {"a": {"js": 3.0, "none": 2.0}}]
+    summary = trajectories.summarise(runs)
+    assert summary == {"a": {"js": 2.0, "js_sd": pytest.approx(2**0.5), "none": None}}
+
+
+def test_damaged_weights_are_refused(weights, points, tmp_path):
+    copy = tmp_path / "x.safetensors"
+    card = json.loads(weights.with_suffix(".json").read_text())
+    words = ("trajectories", "sample", "--weights", copy, "--points", points)
+    words = (*words, "--out", tmp_path / "a.csv")
+    with pytest.raises(WeightsError):
+        run(*words)
+    copy.write_bytes(weights.read_bytes()[:-1])
+    copy.with_suffix(".json").write_text(json.dumps(card))
+    with pytest.raises(WeightsError, match="damaged"):
+        run(*words)
+    copy.write_bytes(weights.read_bytes())
+    for bad in ({"kind": "reconstruct"}, {"piece_points": 10**9}, {"network": {"channels": 10**7}}):
+        copy.with_suffix(".json").write_text(json.dumps({**card, **bad}))
+        with pytest.raises(WeightsError):
+            run(*words)
