@@ -98,3 +98,39 @@ def sample_straight(
         x_0 = project(denoise(x_t, torch.full((len(x_t),), time, device=device)))
         x_t = straight_step(x_t, x_0, time, following)
         yield SamplingStep(done, evaluations, x_0)
+
+
+def straight_ancestral_step(
+    x_t: Tensor, x_0: Tensor, time: float, following: float, eps: Tensor
+) -> Tensor:
+    """One draw of q(x_s | x_t, x_0) for the Markov chain whose marginals are the straight path's.
+
+    The path's noise keeps the correlation ``s (1 - t) / (t (1 - s))`` between times t and s; the
+    rest of it is fresh.
+    """
+    old = (x_t - (1 - time) * x_0) / time
+    kept = following * (1 - time) / (time * (1 - following))
+    noise = kept * old + (1 - kept**2) ** 0.5 * eps
+    return (1 - following) * x_0 + following * noise
+
+
+@torch.no_grad()
+def sample_straight_ancestral(
+    denoise: Denoiser,
+    shape: Sequence[int],
+    generators: Sequence[torch.Generator],
+    evaluations: int,
+    project: Projection = unchanged,
+    device: torch.device = CPU,
+) -> Iterator[SamplingStep]:
+    """Samples along the straight path with fresh noise at every step; needs many steps.
+
+    The yardstick of the few-step sampler: same network, same path. Arguments and yields are those
+    of :func:`sample_straight`.
+    """
+    times = straight_times(evaluations)
+    x_t = draw(shape, generators, torch.empty(0, device=device))
+    for done, (time, following) in enumerate(pairwise(times), start=1):
+        x_0 = project(denoise(x_t, torch.full((len(x_t),), time, device=device)))
+        x_t = straight_ancestral_step(x_t, x_0, time, following, draw(shape, generators, x_t))
+        yield SamplingStep(done, evaluations, x_0)

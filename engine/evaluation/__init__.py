@@ -2,5 +2,6 @@
 
 ``metrics``          errors of maps, of samples, of bands
 ``reconstruction``   all methods of reconstruction on the same masks
+``sampling``         how fast samples are, and what speed costs in accuracy
 ``calibration``      band widths measured on frames that were not trained on
 """

@@ -5,7 +5,11 @@ import math
 import pytest
 import torch
 
-from engine.diffusion.fewstep import sample_implicit, sample_straight
+from engine.diffusion.fewstep import (
+    sample_implicit,
+    sample_straight,
+    sample_straight_ancestral,
+)
 from engine.diffusion.noise import draw, sample_generator
 from engine.diffusion.reverse import sample_ancestral
 from engine.diffusion.schedules import linear_schedule
@@ -62,6 +66,13 @@ def test_straight_sampling_converges_to_the_data_distribution():
         errors.append(abs(step.estimate.std().item() - DEVIATION))
     assert errors[0] > errors[1] > errors[2]
     assert errors[2] < 0.02
+
+
+def test_ancestral_sampling_of_the_straight_path_has_the_data_distribution():
+    generators = [sample_generator(0, i) for i in range(4)]
+    step = last(sample_straight_ancestral(path_denoiser, (5_000,), generators, 300))
+    assert step.estimate.mean().item() == pytest.approx(MEAN, abs=0.02)
+    assert step.estimate.std().item() == pytest.approx(DEVIATION, abs=0.02)
 
 
 def test_projection_holds_in_every_estimate():

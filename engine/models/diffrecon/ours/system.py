@@ -1,6 +1,6 @@
 """From observations to the best map, samples of it, and bands around it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from engine.diffusion.fewstep import sample_straight
 from engine.diffusion.noise import sample_generator
+from engine.diffusion.reverse import SamplingStep
 from engine.errors import InputError, MaskError, WeightsError
 from engine.models.baselines.profile import Profile
 from engine.models.diffrecon.ours.bands import UNCALIBRATED, Bands, spread_of
@@ -169,20 +170,32 @@ class Reconstructor:
         drawn: list[Tensor] = []
         yield self._answer(condition, means, drawn, samples, evaluations)
         for first in range(0, samples, CHUNK):
-            chunk = self._sample_chunk(condition, means, seed, first, evaluations)
+            chunk = self.sample_chunk(condition, means, (seed, first), evaluations)
             drawn.append(chunk[: samples - first])
             yield self._answer(condition, means, drawn, samples, evaluations)
 
     @torch.no_grad()
-    def _sample_chunk(
+    def sample_chunk(
         self,
         condition: Condition,
         means: list[MeanEstimate],
-        seed: int,
-        first: int,
+        seeds: tuple[int, int],
         evaluations: int,
+        sampler: Callable[..., Iterator[SamplingStep]] = sample_straight,
     ) -> Tensor:
-        """Samples first ... first + CHUNK - 1 by one member, (CHUNK, R, C)."""
+        """A whole chunk of samples by one member.
+
+        Args:
+            condition: of one frame.
+            means: of that frame.
+            seeds: the seed and the number of the first sample, a multiple of CHUNK.
+            evaluations: denoiser evaluations a sample.
+            sampler: along the straight path.
+
+        Returns:
+            (CHUNK, R, C) counts.
+        """
+        seed, first = seeds
         turn = first // CHUNK % len(self.members)
         member, mean = self.members[turn], _repeat(means[turn], CHUNK)
         scale = self.config.residual_scale
@@ -197,7 +210,7 @@ class Reconstructor:
 
         generators = [sample_generator(seed, first + i) for i in range(CHUNK)]
         shape = mean.fine.shape[1:]
-        *_, last = sample_straight(denoise, shape, generators, evaluations, project, self.device)
+        *_, last = sampler(denoise, shape, generators, evaluations, project, self.device)
         return fine_of(last.estimate, mean.fine, scale)
 
     def _best(self, means: list[MeanEstimate]) -> Tensor:

@@ -1,0 +1,42 @@
+"""``python -m engine bench sample``: how fast maps and samples are on this machine."""
+
+import argparse
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from engine.cli.reconstruct import load_system, read_series
+
+
+def add_bench(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register ``bench sample``."""
+    command = subparsers.add_parser("sample", help="speed of the preview and of samples")
+    command.add_argument("--weights", required=True, help="name of installed weights, or a file")
+    command.add_argument("--field", type=Path, required=True, help="frames, .npz with key flow")
+    command.add_argument("--steps", type=int, default=8, help="sampler steps")
+    command.add_argument("--ancestral-steps", type=int, default=1000, help="of the yardstick")
+    command.add_argument("--compared-frames", type=int, default=4)
+    command.add_argument("--threads", type=int, default=2, help="CPU threads")
+    command.add_argument("--json", action="store_true", help="one JSON document")
+    command.set_defaults(run=run_bench)
+
+
+def run_bench(args: argparse.Namespace) -> int:
+    """Measure and print."""
+    from engine.evaluation.sampling import measure_speed
+
+    system = load_system(args.weights, args.threads)
+    series = read_series(args.field, system)
+    report = measure_speed(
+        system, series, args.steps, args.ancestral_steps, args.compared_frames
+    ).to_json()
+    if args.json:
+        print(json.dumps(report, indent=2))
+        return 0
+    table = Table("figure", "value", box=None)
+    for name, value in report.items():
+        table.add_row(name, f"{value:,.4g}")
+    Console().print(table)
+    return 0
