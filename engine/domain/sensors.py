@@ -81,6 +81,20 @@ class TimeAxis:
             raise SensorError("The first step's weekday is not among the series' days.")
         return cls(count % steps_per_day, weekday, steps_per_day)
 
+    def extended(self, num_steps: int) -> "TimeAxis":
+        """The axis with so many steps after its end; a new day is the next weekday.
+
+        After a Friday of a series without weekends that is a Saturday: the future is real.
+        """
+        count = self.slot_T[-1] + 1 + np.arange(num_steps, dtype=np.int64)
+        weekday = (self.weekday_T[-1] + count // self.steps_per_day) % 7
+        known = self.weekday_T[-1] >= 0
+        return TimeAxis(
+            np.concatenate([self.slot_T, count % self.steps_per_day]),
+            np.concatenate([self.weekday_T, weekday if known else 0 * weekday + UNKNOWN_WEEKDAY]),
+            self.steps_per_day,
+        )
+
     def part(self, begin: int, end: int) -> "TimeAxis":
         """Steps ``begin`` to ``end``, the latter excluded."""
         return TimeAxis(self.slot_T[begin:end], self.weekday_T[begin:end], self.steps_per_day)

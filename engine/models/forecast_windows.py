@@ -88,8 +88,27 @@ class WindowSet:
         valid_TN = np.isfinite(series.values_TN)
         return cls(series.values_TN, valid_TN, series.axis, history, horizon)
 
+    @classmethod
+    def ahead_of(cls, series: SensorSeries, history: int = 12, horizon: int = 12) -> "WindowSet":
+        """The one window whose history is a series' end, and whose truth is not known yet.
+
+        Raises:
+            SensorError: the series is shorter than the history.
+        """
+        if len(series) < history:
+            raise SensorError(
+                "The series is too short for a forecast.",
+                f"{len(series)} steps",
+                f"Give at least {history} steps.",
+            )
+        last = series.part(len(series) - history, len(series))
+        future_HN = np.full((horizon, len(series.sensors)), np.nan, dtype=np.float32)
+        values_TN = np.concatenate([last.values_TN, future_HN])
+        axis = last.axis.extended(horizon)
+        return cls(values_TN, np.isfinite(values_TN), axis, history, horizon)
+
     def __len__(self) -> int:
-        return len(self.values_TN) - self.history - self.horizon + 1
+        return max(0, len(self.values_TN) - self.history - self.horizon + 1)
 
     @property
     def num_sensors(self) -> int:

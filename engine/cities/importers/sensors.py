@@ -46,7 +46,8 @@ class SensorRules:
         missing: values that stand for "not measured", beside NaN. Speeds often use 0; for
             counts 0 is data.
         mark_gaps: whether missing time steps become missing values; otherwise they are refused.
-        drop_constant: whether sensors that never vary are left out; otherwise they are refused.
+        drop_constant: whether sensors that never vary are left out.
+        keep_constant: whether they are kept, as a short extract needs; refused if neither.
     """
 
     name: str = "speed"
@@ -56,6 +57,7 @@ class SensorRules:
     missing: tuple[float, ...] = ()
     mark_gaps: bool = True
     drop_constant: bool = False
+    keep_constant: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,8 @@ def clean_series(
     lowest = np.where(np.isfinite(values_TN), values_TN, np.inf).min(axis=0)
     highest = np.where(np.isfinite(values_TN), values_TN, -np.inf).max(axis=0)
     varies_N = highest > lowest
+    if rules.keep_constant:
+        return SensorSeries(rules.name, sensors, values_TN, axis, rules.unit)
     if not varies_N.all() and not rules.drop_constant:
         stuck = [sensor for sensor, varies in zip(sensors, varies_N, strict=True) if not varies]
         raise SensorError(

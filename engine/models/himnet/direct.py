@@ -1,0 +1,193 @@
+"""Ours: all horizons at once, with quantiles, on an editable street network.
+
+What it keeps of HimNet: spatial and temporal embeddings, a graph learned from the former, and a
+head whose weights are mixed from a pool by both. What it replaces: the recurrences, whose
+12 + 12 steps in order are most of HimNet's cost, by residual layers on the whole history; the
+autoregressive decoder, whose errors feed on themselves, by a direct head; the point forecast by
+quantiles. What it adds: the usual day of each sensor, missing readings as such, and the streets.
+
+See the package docstring for the shape legend; S = T + H.
+"""
+
+# ruff: noqa: N815 - fields carry shape suffixes like all tensors here
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from engine.models.dropout import SeededDropout
+from engine.models.forecast_windows import Forecast, Scale, WindowBatch
+from engine.models.himnet.meta import MetaLinear, Reassociated
+from engine.models.himnet.objective import pinball_loss
+from engine.models.himnet.recurrent import learn_graph
+from engine.models.himnet.streets import weigh_sources
+
+QUANTILES = (0.05, 0.5, 0.95)
+
+
+@dataclass(frozen=True)
+class DirectConfig:
+    """Sizes of the network.
+
+    Args:
+        num_sensors: N.
+        steps_per_day: slots of a day.
+        history: T.
+        horizon: H.
+        embedding: dimensions of the sensor, slot and weekday embeddings and of the history's.
+        graph_embedding: dimensions of what the graph is learned from.
+        pool: D, candidate heads.
+        num_layers: residual layers.
+        dropout: share of hidden units dropped in training.
+    """
+
+    num_sensors: int
+    steps_per_day: int = 288
+    history: int = 12
+    horizon: int = 12
+    embedding: int = 32
+    graph_embedding: int = 16
+    pool: int = 6
+    num_layers: int = 3
+    dropout: float = 0.15
+
+
+class GraphLayer(nn.Module):
+    """z + FC2(ReLU(FC1[z, A z, S z])): own state, the learned graph's, the streets'."""
+
+    def __init__(self, num_hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.first = nn.Linear(3 * num_hidden, num_hidden)
+        self.second = nn.Linear(num_hidden, num_hidden)
+        self.dropout = SeededDropout(dropout)
+
+    def forward(self, z_BNC: Tensor, learned: Tensor, streets_BNN: Tensor) -> Tensor:
+        """The layer's output, (B, N, C)."""
+        seen = torch.cat([z_BNC, learned @ z_BNC, streets_BNN @ z_BNC], dim=-1)
+        return z_BNC + self.second(self.dropout(torch.relu(self.first(seen))))
+
+
+class DirectNet(nn.Module):
+    """Our forecast network.
+
+    Args:
+        config: sizes.
+        adjacency_NN: the streets between the sensors, 0 to 1; zeros where none are known.
+        generator: draws the initial parameters.
+    """
+
+    value_mean: Tensor
+    value_std: Tensor
+    weekday_share_7: Tensor
+    adjacency_NN: Tensor
+    profile_SN: Tensor
+    quantiles_Q: Tensor
+
+    def __init__(
+        self, config: DirectConfig, adjacency_NN: Tensor, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.config = config
+        n, e = config.num_sensors, config.embedding
+        c, steps, q = 4 * e, config.history + config.horizon, len(QUANTILES)
+        self.history_embedding = nn.Linear(2 * config.history + steps, e)
+        self.sensor_embedding_NE = nn.Parameter(torch.empty(n, e))
+        self.slot_embedding_SE = nn.Parameter(torch.empty(config.steps_per_day, e))
+        self.weekday_embedding_7E = nn.Parameter(torch.empty(7, e))
+        self.graph_embedding_ND = nn.Parameter(torch.empty(n, config.graph_embedding))
+        self.layers = nn.ModuleList(GraphLayer(c, config.dropout) for _ in range(config.num_layers))
+        self.mixture = nn.Linear(3 * e, config.pool)
+        self.head = MetaLinear(config.pool, c, config.horizon * q)
+        self.shortcut = nn.Linear(2 * config.history + steps, config.horizon)
+        for name, value in (
+            ("value_mean", torch.zeros(())),
+            ("value_std", torch.ones(())),
+            ("weekday_share_7", torch.full((7,), 1 / 7)),
+            ("adjacency_NN", adjacency_NN.float().clone()),
+            ("profile_SN", torch.zeros(config.steps_per_day, n)),
+            ("quantiles_Q", torch.tensor(QUANTILES)),
+        ):
+            self.register_buffer(name, value)
+        self._initialise(generator)
+
+    def _initialise(self, generator: torch.Generator) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                bound = module.in_features**-0.5
+                nn.init.uniform_(module.weight, -bound, bound, generator=generator)
+                nn.init.uniform_(module.bias, -bound, bound, generator=generator)
+        for name, parameter in self.named_parameters():
+            if "_embedding_" in name:
+                nn.init.xavier_uniform_(parameter, generator=generator)
+        self.head.initialise(generator)
+        bound = (3 / self.head.pool_DKO.shape[1]) ** 0.5
+        nn.init.uniform_(self.head.pool_DKO, -bound, bound, generator=generator)
+
+    def set_scale(self, scale: Scale, profile_SN: Tensor) -> None:
+        """Fix the scale, the usual weekdays, and each sensor's usual day (in the data's unit)."""
+        self.value_mean.fill_(scale.mean)
+        self.value_std.fill_(scale.std)
+        self.weekday_share_7.copy_(torch.tensor(scale.weekday_share))
+        self.profile_SN.copy_((profile_SN - scale.mean) / scale.std)
+
+    def inputs(self, batch: WindowBatch, adjacency: Tensor | None = None) -> tuple[Tensor, ...]:
+        """What the network takes of a batch: features_BNF, slot_B, weekday_B, streets_BNN.
+
+        Args:
+            batch: the windows.
+            adjacency: an edited street network, (N, N) or (B, N, N); None for the trained one.
+        """
+        last = self.config.history - 1
+        usual_BSN = self.profile_SN[batch.slot_BS]
+        z_BTN = (batch.history_BTN - self.value_mean) / self.value_std
+        valid_BTN = batch.history_valid_BTN
+        z_BTN = torch.where(valid_BTN, z_BTN, usual_BSN[:, : last + 1])
+        features_BSN = torch.cat([z_BTN, valid_BTN.to(z_BTN.dtype), usual_BSN], dim=1)
+        streets = self.adjacency_NN if adjacency is None else adjacency
+        streets_BNN = weigh_sources(streets, valid_BTN.any(dim=1))
+        slot_B, weekday_B = batch.slot_BS[:, last], batch.weekday_BS[:, last]
+        return features_BSN.transpose(1, 2), slot_B, weekday_B, streets_BNN
+
+    def forward(
+        self, features_BNF: Tensor, slot_B: Tensor, weekday_B: Tensor, streets_BNN: Tensor
+    ) -> Tensor:
+        """Quantiles of the scaled values, in rising order: (B, H, N, Q)."""
+        b, n, _ = features_BNF.shape
+        mean_E = self.weekday_share_7 @ self.weekday_embedding_7E
+        known_BE = self.weekday_embedding_7E[weekday_B.clamp(min=0)]
+        weekday_BE = torch.where((weekday_B < 0).unsqueeze(-1), mean_E, known_BE)
+        context_BNX = torch.cat(
+            [
+                self.sensor_embedding_NE.expand(b, -1, -1),
+                self.slot_embedding_SE[slot_B].unsqueeze(1).expand(-1, n, -1),
+                weekday_BE.unsqueeze(1).expand(-1, n, -1),
+            ],
+            dim=-1,
+        )
+        z_BNC = torch.cat([self.history_embedding(features_BNF), context_BNX], dim=-1)
+        learned_NN = learn_graph(self.graph_embedding_ND).to(z_BNC.dtype)
+        for layer in self.layers:
+            z_BNC = layer(z_BNC, learned_NN, streets_BNN.to(z_BNC.dtype))
+        mixture_BND = torch.softmax(self.mixture(context_BNX).float(), dim=-1)
+        head = self.head.bind(mixture_BND, Reassociated)
+        raw_BNHQ = head(z_BNC).float().unflatten(-1, (self.config.horizon, len(QUANTILES)))  # type: ignore[no-untyped-call]
+        middle_BNH = raw_BNHQ[..., 1] + self.shortcut(features_BNF).float()
+        # softplus keeps the quantiles in order
+        lower_BNH = middle_BNH - nn.functional.softplus(raw_BNHQ[..., 0])
+        upper_BNH = middle_BNH + nn.functional.softplus(raw_BNHQ[..., 2])
+        return torch.stack([lower_BNH, middle_BNH, upper_BNH], dim=-1).transpose(1, 2)
+
+    def unscale(self, values: Tensor) -> Tensor:
+        """Values in the data's own unit."""
+        return values.float() * self.value_std + self.value_mean
+
+    def forecast(self, batch: WindowBatch, adjacency: Tensor | None = None) -> Forecast:
+        """The forecast of a batch with its own, not yet calibrated band, in the data's unit."""
+        lower, middle, upper = self.unscale(self(*self.inputs(batch, adjacency))).unbind(-1)
+        return Forecast(middle, lower, upper)
+
+    def objective(self, output: Tensor, batch: WindowBatch) -> Tensor:
+        """Pinball loss, in the data's own unit; the median's share is the absolute error."""
+        truth_BHN, valid_BHN = batch.truth_BHN, batch.truth_valid_BHN
+        return pinball_loss(self.unscale(output), truth_BHN, valid_BHN, self.quantiles_Q)

@@ -1,0 +1,161 @@
+"""How the forecasts of one city are trained, as a TOML file beside their weights.
+
+::
+
+    [data]             name, description and terms, for the card
+    [series]           key, unit and clock of the file, and how many last steps are held out
+    [streets]          scale_m and threshold of the kernel that turns distances into nearness
+    [methods.NAME]     epochs and settings of the loop for paper, ours or stid
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.domain.sensors import UNKNOWN_WEEKDAY
+from engine.errors import InputError
+from engine.models.forecast_baselines import HistoricalMean
+from engine.models.forecast_bundle import Network, SeriesFacts
+from engine.models.forecast_windows import Scale, WindowSet
+from engine.models.himnet.direct import DirectConfig, DirectNet
+from engine.models.himnet.network import HimNet, HimNetConfig
+from engine.models.stid.network import STID, STIDConfig
+from engine.training.forecast import (
+    ForecastTask,
+    PublishedRecipe,
+    PublishedTask,
+    PublishedTrainer,
+    StreetTask,
+)
+from engine.training.loop import Trainer, TrainingConfig
+
+VALIDATION_STRIDE = 3
+METHODS = ("paper", "ours", "stid")
+
+
+@dataclass(frozen=True)
+class ForecastRecipe:
+    """One TOML file.
+
+    Args:
+        name: of the weights, the file's stem.
+        data: name, description and terms of the data.
+        series: key, unit, clock.
+        streets: ``scale_m`` and ``threshold``.
+        methods: settings by method.
+    """
+
+    name: str
+    data: Mapping[str, Any]
+    series: Mapping[str, Any]
+    streets: Mapping[str, float]
+    methods: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def start(self) -> tuple[int, int]:
+        """Number of the file's first step in its day, and its weekday."""
+        weekday = int(self.series.get("start_weekday", UNKNOWN_WEEKDAY))
+        return int(self.series.get("start_step", 0)), weekday
+
+    @property
+    def held_out_steps(self) -> int:
+        """Steps at the end of the file that choose epochs and calibrate bands."""
+        return int(self.series.get("held_out_steps", 600))
+
+    def facts(self, sensors: tuple[str, ...]) -> SeriesFacts:
+        """What the card says about the series."""
+        given = self.series
+        return SeriesFacts(
+            key=str(given["key"]),
+            unit=str(given["unit"]),
+            sensors=sensors,
+            steps_per_day=int(given.get("steps_per_day", 288)),
+            missing=tuple(given.get("missing", ())),
+            days=tuple(given.get("days", range(7))),
+        )
+
+    def settings(self, method: str, num_examples: int, seed: int) -> TrainingConfig:
+        """Settings of the loop; validation and checkpoints come once an epoch.
+
+        Raises:
+            InputError: the recipe lacks the method, or has an unknown setting.
+        """
+        if method not in self.methods:
+            raise InputError(f"The recipe has no method '{method}'.", self.name)
+        own = dict(self.methods[method])
+        per_epoch = max(1, num_examples // int(own.get("batch_size", 32)))
+        own["steps"] = int(own.pop("epochs", 1) * per_epoch)
+        defaults = {"clip": 5.0, "validate_every": per_epoch, "checkpoint_every": per_epoch}
+        try:
+            return TrainingConfig(**{**defaults, **own, "seed": seed})
+        except TypeError as error:
+            raise InputError("The recipe has an unknown training setting.", str(error)) from error
+
+
+def read_forecast_recipe(path: Path) -> ForecastRecipe:
+    """The recipe in a TOML file.
+
+    Raises:
+        InputError: the file is missing or incomplete.
+    """
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+        recipe = ForecastRecipe(
+            path.stem,
+            dict(data["data"]),
+            dict(data["series"]),
+            dict(data.get("streets", {})),
+            dict(data["methods"]),
+        )
+        recipe.facts(())
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError("The training recipe cannot be read.", f"{path.name}: {error}") from error
+    return recipe
+
+
+def build_network(
+    method: str, train: WindowSet, seed: int, streets_NN: Tensor | None = None
+) -> Network:
+    """A fresh network that knows the scale and, ours, the usual day and the streets.
+
+    Raises:
+        InputError: the method is unknown.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    n, steps, scale = train.num_sensors, train.axis.steps_per_day, Scale.of(train)
+    sizes = {"history": train.history, "horizon": train.horizon, "steps_per_day": steps}
+    if method == "paper":
+        published = HimNet(HimNetConfig(n, **sizes), generator)
+        published.set_scale(scale)
+        return published
+    if method == "stid":
+        plain = STID(STIDConfig(n, **sizes), generator)
+        plain.set_scale(scale)
+        return plain
+    if method == "ours":
+        streets_NN = torch.zeros(n, n) if streets_NN is None else streets_NN
+        direct = DirectNet(DirectConfig(n, **sizes), streets_NN, generator)
+        direct.set_scale(scale, HistoricalMean.fit(train).mean_SN)
+        return direct
+    raise InputError(f"There is no method '{method}'.", "", f"Use {', '.join(METHODS)}.")
+
+
+def build_trainer(
+    network: Network,
+    train: WindowSet,
+    valid: WindowSet,
+    settings: TrainingConfig,
+    folder: Path | None = None,
+    should_stop: Any = lambda: False,  # noqa: ANN401 - a callable, as the loop takes it
+) -> Trainer:
+    """The loop with the task of this network."""
+    if isinstance(network, HimNet):
+        task = PublishedTask(network, train, valid, VALIDATION_STRIDE)
+        return PublishedTrainer(task, settings, PublishedRecipe(), folder, should_stop)
+    kind = StreetTask if isinstance(network, DirectNet) else ForecastTask
+    return Trainer(kind(network, train, valid, VALIDATION_STRIDE), settings, folder, should_stop)

@@ -1,0 +1,140 @@
+import argparse
+import json
+
+import numpy as np
+import pytest
+
+from engine.cli import forecast as commands
+from engine.errors import EngineError
+from engine.models.forecast_bundle import load_bundle
+
+RECIPE = """
+[data]
+name = "made in a test"
+description = "waves"
+terms = "none"
+[series]
+key = "speed"
+unit = "km/h"
+steps_per_day = 24
+held_out_steps = 60
+start_weekday = 0
+[streets]
+scale_m = 100.0
+threshold = 0.1
+[methods.stid]
+epochs = 2
+learning_rate = 5e-3
+half = false
+[methods.ours]
+epochs = 1
+half = false
+"""
+
+
+def _run(*words):
+    parser = argparse.ArgumentParser()
+    areas = parser.add_subparsers()
+    commands.add_commands(areas)
+    commands.add_bench(areas.add_parser("bench").add_subparsers())
+    args = parser.parse_args([str(word) for word in words])
+    return args.run(args)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("forecast")
+    rng = np.random.default_rng(0)
+    time = np.arange(400)[:, None]
+    values = 60 + 15 * np.sin(time / 24 * 2 * np.pi + np.arange(3)) + rng.normal(size=(400, 3))
+    np.savez(folder / "series.npz", speed=values.astype(np.float32))
+    np.savez(folder / "four.npz", speed=np.c_[values, values[:, 0]].astype(np.float32))
+    np.savetxt(
+        folder / "distances.csv", 100 * np.abs(np.subtract.outer(range(3), range(3))), delimiter=","
+    )
+    (folder / "waves.toml").write_text(RECIPE)
+    for method in ("stid", "ours"):
+        assert not _run(
+            "forecast", "train", "--config", folder / "waves.toml", "--method", method,
+            "--series", folder / "series.npz", "--distances", folder / "distances.csv",
+            "--out", folder / "waves.safetensors", "--checkpoints", folder / "checkpoints",
+        )  # fmt: skip
+    return folder
+
+
+def test_training_adds_methods_to_one_file(place):
+    bundle = load_bundle(place / "waves.safetensors")
+    assert set(bundle.methods) == {"stid", "ours", "last-value", "historical-mean"}
+    card = bundle.card
+    assert card["training"]["stid"]["parameters"] > 0
+    assert card["training"]["ours"]["metrics_held_out"]["score"] > 0
+    assert card["data"]["terms"] == "none"
+    streets = bundle.methods["ours"].method.adjacency_NN
+    assert streets[0].tolist() == pytest.approx([0, np.exp(-1), 0])  # exp(-4) is too little
+
+
+def test_bench_writes_the_figures_of_all_methods(place):
+    assert not _run(
+        "bench", "forecast", "--weights", place / "waves.safetensors",
+        "--series", place / "series.npz", "--start-step", 0, "--json", place / "out.json",
+    )  # fmt: skip
+    figures = json.loads((place / "out.json").read_text())
+    assert set(figures) == {"stid", "ours", "last-value", "historical-mean"}
+    for rows in figures.values():
+        assert set(rows) == {"60", "mean", "seconds_per_window"}  # steps of an hour
+        assert set(rows["60"]) == {"mae", "rmse", "mape", "coverage90"}
+    assert figures["historical-mean"]["mean"]["mae"] < 1.2  # the noise's own error is 0.8
+    assert figures["last-value"]["mean"]["mae"] > 5
+    assert figures["last-value"]["mean"]["coverage90"] == pytest.approx(0.9, abs=0.05)
+
+
+def test_clock_shifts_the_historical_mean(place):
+    errors = {}
+    for step in (0, 12):
+        _run(
+            "bench", "forecast", "--weights", place / "waves.safetensors", "--series",
+            place / "series.npz", "--start-step", step, "--methods", "historical-mean",
+            "--json", place / "out.json",
+        )  # fmt: skip
+        errors[step] = json.loads((place / "out.json").read_text())["historical-mean"]["mean"][
+            "mae"
+        ]
+    assert errors[12] > 10 * errors[0]
+
+
+def test_forecast_follows_the_series(place):
+    assert not _run(
+        "forecast", "run", "--weights", place / "waves.safetensors", "--series",
+        place / "series.npz", "--method", "historical-mean", "--out", place / "next.npz",
+    )  # fmt: skip
+    with np.load(place / "next.npz") as answer:
+        assert answer["middle"].shape == (12, 3)
+        assert (answer["lower"] <= answer["middle"]).all()
+        time = np.arange(400, 412)[:, None]
+        truth = 60 + 15 * np.sin(time / 24 * 2 * np.pi + np.arange(3))
+        assert np.abs(answer["middle"] - truth).mean() < 0.6
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--series", "series.npz", "--methods", "sarima"], "no method 'sarima'"),
+        (["--series", "four.npz"], "4 sensors, the weights know 3"),
+        (["--series", "none.npz"], "'speed' cannot be read"),
+        (["--series", "series.npz", "--start-step", "24"], "from 0 to 23"),
+    ],
+)
+def test_bad_input_is_explained(place, words, message):
+    words = [place / word if word.endswith(".npz") else word for word in words]
+    with pytest.raises(EngineError, match=message):
+        _run("bench", "forecast", "--weights", place / "waves.safetensors", *words)
+
+
+def test_kernels(capsys):
+    assert not _run("bench", "forecast", "--kernels", "--batch", 1, "--sensors", 4)
+    assert "reassociated" in capsys.readouterr().out
+
+
+def test_bench_without_a_series_is_refused():
+    with pytest.raises(EngineError, match="Give --weights and --series"):
+        _run("bench", "forecast")

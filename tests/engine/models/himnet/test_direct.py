@@ -1,0 +1,95 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from engine.domain.sensors import TimeAxis
+from engine.models.forecast_windows import Scale, WindowSet
+from engine.models.himnet.direct import DirectConfig, DirectNet
+from engine.models.himnet.streets import drop_edges, weigh_sources
+
+N = 5
+SMALL = DirectConfig(
+    N, steps_per_day=24, history=6, horizon=4, embedding=4, graph_embedding=3, pool=2
+)
+CHAIN = torch.diag(torch.ones(N - 1), 1) + torch.diag(torch.ones(N - 1), -1)
+
+
+def _network(seed=0, streets=CHAIN):
+    network = DirectNet(SMALL, streets, torch.Generator().manual_seed(seed)).eval()
+    network.set_scale(Scale(45, 12, (1 / 7,) * 7), torch.full((24, N), 50.0))
+    return network
+
+
+@pytest.fixture
+def batch():
+    values = np.random.default_rng(0).uniform(20, 70, (40, N)).astype(np.float32)
+    axis = TimeAxis.counted(40, 3, 24, start_weekday=4)
+    return WindowSet(values, values > 22, axis, 6, 4).batch(np.arange(3))
+
+
+def test_quantiles_are_in_order_and_in_the_datas_unit(batch):
+    forecast = _network().forecast(batch)
+    assert forecast.middle_BHN.shape == (3, 4, N)
+    assert (forecast.lower_BHN < forecast.middle_BHN).all()
+    assert (forecast.middle_BHN < forecast.upper_BHN).all()
+    assert 0 < forecast.middle_BHN.mean() < 100
+
+
+def test_edit_that_changes_nothing_changes_nothing(batch):
+    network = _network()
+    plain, edited = network.forecast(batch), network.forecast(batch, CHAIN.clone())
+    assert torch.equal(plain.middle_BHN, edited.middle_BHN)
+
+
+def test_closed_street_changes_the_forecast(batch):
+    network = _network()
+    closed = CHAIN.clone()
+    closed[1, 2] = closed[2, 1] = 0
+    assert not torch.equal(
+        network.forecast(batch).middle_BHN, network.forecast(batch, closed).middle_BHN
+    )
+
+
+def test_silent_sensor_says_nothing(batch):
+    network = _network()
+    heard = batch.history_valid_BTN.clone()
+    heard[:, :, 3] = False
+    loud, quiet = batch.history_BTN.clone(), batch.history_BTN.clone()
+    loud[:, :, 3] = 1e4
+    forecasts = [
+        network.forecast(replace(batch, history_BTN=history, history_valid_BTN=heard)).middle_BHN
+        for history in (loud, quiet)
+    ]
+    assert torch.equal(*forecasts)
+
+
+def test_every_parameter_learns(batch):
+    network = _network()
+    network.objective(network(*network.inputs(batch)), batch).backward()
+    assert not [name for name, p in network.named_parameters() if not p.grad.abs().sum() > 0]
+
+
+def test_forecast_does_not_see_the_truth(batch):
+    network = _network()
+    blind = replace(batch, truth_BHN=torch.zeros_like(batch.truth_BHN))
+    assert torch.equal(network.forecast(blind).middle_BHN, network.forecast(batch).middle_BHN)
+
+
+def test_sources_by_hand():
+    adjacency = torch.tensor([[0, 1.0, 3.0], [1, 0, 0], [0, 0, 0]])
+    alive = torch.tensor([[True, True, True], [False, True, True]])
+    weights = weigh_sources(adjacency, alive)
+    assert weights[0].tolist() == [[0, 0.25, 0.75], [1, 0, 0], [0, 0, 0]]
+    assert weights[1].tolist() == [[0, 0.25, 0.75], [0, 0, 0], [0, 0, 0]]
+
+
+def test_edges_are_dropped_in_both_directions():
+    draws = torch.rand(4, N, N, generator=torch.Generator().manual_seed(0))
+    share = torch.tensor([0.0, 0.5, 0.5, 1.0])
+    left = drop_edges(CHAIN, draws, share)
+    assert torch.equal(left, left.transpose(1, 2))
+    assert torch.equal(left[0], CHAIN)
+    assert left[3].sum() == 0
+    assert 0 < left[1:3].sum() < 2 * CHAIN.sum()
