@@ -162,11 +162,15 @@ class Cluster:
             self._client.register_plugin(JobPlugin(self._topic))
             for hello in self._client.run(introduce).values():
                 self._hear(hello)
-        except ImportError as reason:
+        # dask passes a worker's ImportError on as a bare Exception
+        except Exception as reason:
             self._client.close(timeout=_CLOSE_TIMEOUT_S)
+            logger.warning("the workers at %s refused: %r", self.address, reason)
+            if "ModuleNotFoundError" not in repr(reason):
+                raise
             raise ComputeError(
                 "The workers of the compute cluster do not have this program.",
-                f"{self.address}: {reason}",
+                self.address,
                 "Start them where `import engine` works, as the README says.",
             ) from reason
 

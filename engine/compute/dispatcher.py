@@ -20,7 +20,7 @@ from engine.compute.jobs import Device, Job, JobState, Plain
 from engine.compute.line import Line
 from engine.compute.payload import decode_error, decode_estimate
 from engine.compute.settings import ComputeSettings
-from engine.compute.verdicts import cancelled, lost_twice, no_such_device, too_long
+from engine.compute.verdicts import cancelled, lost_twice, no_such_device, too_long, unusable
 from engine.errors import EngineError, JobCancelledError
 
 if TYPE_CHECKING:
@@ -327,15 +327,22 @@ class Dispatcher:
         try:
             cluster = Cluster(self.settings, self.inbox.put)
         except EngineError as error:
-            with self.lock:
-                self.error = error
-                for handle in list(self.line):
-                    self.line.remove(handle)
-                    self.finish(handle, error)
+            self._give_up(error)
+            return False
+        except Exception:
+            logger.exception("the compute cluster could not be set up")
+            self._give_up(unusable(self.settings.scheduler))
             return False
         with self.lock:
             self.cluster, self.error = cluster, None
         return True
+
+    def _give_up(self, error: EngineError) -> None:
+        with self.lock:
+            self.error = error
+            for handle in list(self.line):
+                self.line.remove(handle)
+                self.finish(handle, error)
 
     def _leave(self) -> None:
         for run in list(self.runs.values()):

@@ -1,7 +1,7 @@
 """The sentences with which jobs end that did not end well."""
 
 from engine.compute.jobs import Device
-from engine.errors import DeviceError, JobCancelledError, JobFailedError
+from engine.errors import ComputeError, DeviceError, JobCancelledError, JobFailedError
 
 
 def cancelled() -> JobCancelledError:
@@ -27,6 +27,15 @@ def too_long(limit_s: float) -> JobFailedError:
     return JobFailedError(
         f"The job took longer than {limit_s:.0f} s and was stopped.",
         fix="Ask for fewer samples, fewer steps or a smaller area.",
+    )
+
+
+def unusable(scheduler: str) -> ComputeError:
+    """The cluster is there and does not do as it should."""
+    return ComputeError(
+        "The compute cluster cannot be used.",
+        scheduler or "this computer",
+        "The server's log says more.",
     )
 
 

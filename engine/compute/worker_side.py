@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 PLUGIN_NAME = "citybrush-jobs"
 KEY_PREFIX = "citybrush-"
+_WARM_UP_AFTER_S = 3.0
 DEVICE_VARIABLE = "CITYBRUSH_WORKER_DEVICE"
 
 _stops: dict[str, threading.Event] = {}
@@ -44,7 +45,8 @@ def device_facts() -> DeviceFacts:
 
 
 def _import_torch() -> None:
-    # in advance, so that the first job does not wait for it
+    # in advance, so that the first job does not wait for it, but after what else is starting now
+    time.sleep(_WARM_UP_AFTER_S)
     with contextlib.suppress(ImportError):
         import torch
 

@@ -63,9 +63,9 @@ def test_a_stranger_without_the_key_is_turned_away(service):
     from distributed import Client, Security
 
     address = service._dispatcher.cluster.address
-    with pytest.raises(OSError, match="(?i)timed out|certificate|closed|ssl"):
+    with pytest.raises(OSError, match=r"(?i)timed out|certificate|closed|ssl"):
         Client(address, security=Security.temporary(), timeout=2, set_as_default=False)
-    with pytest.raises(OSError, match="(?i)timed out|closed"):
+    with pytest.raises(OSError, match=r"(?i)timed out|closed"):
         Client(address.replace("tls:", "tcp:"), timeout=2, set_as_default=False)
 
 
