@@ -60,8 +60,8 @@ def add_bench(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="instead: a training step of the decoder with weights made anew at every step, "
         "hoisted, and re-associated",
     )
-    command.add_argument("--batch", type=int, default=4, help="with --kernels: samples a batch")
-    command.add_argument("--sensors", type=int, default=207, help="with --kernels: sensors")
+    command.add_argument("--batch", type=int, default=8, help="with --kernels: samples a batch")
+    command.add_argument("--sensors", type=int, default=228, help="with --kernels: sensors")
     command.set_defaults(run=run_bench)
 
 
