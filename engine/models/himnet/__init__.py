@@ -1,8 +1,9 @@
 """HimNet: forecasting with heterogeneity-informed meta-parameters.
 
 [HimNet] Dong et al., "Heterogeneity-Informed Meta-Parameter Learning for Spatiotemporal Time
-Series Forecasting", KDD 2024, arXiv 2405.10800. Source lines name the part of the paper they
-implement, by its heading.
+Series Forecasting", KDD 2024, arXiv 2405.10800. Source lines name the part of the paper that they
+implement, in words and without an equation's number: the network was built from a description
+of the paper, whose text was not at hand.
 
 =============  ===========================================================================
 ``meta``       weights made from embeddings and pools, in three equal forms
@@ -10,6 +11,7 @@ implement, by its heading.
 ``network``    the published network: two encoders, the joint decoder, scheduled sampling
 ``objective``  masked loss and the sampling schedule
 ``direct``     ours: a direct multi-horizon network with quantiles and a street-network term
+``streets``    the street network as weights, with closed streets and silent sensors
 =============  ===========================================================================
 
 Shapes, here and in every module of the package::
