@@ -5,10 +5,10 @@ The compute cluster is left off here (its own tests and the browser tests start 
 
 import pytest
 import streamlit as st
-from small_city import write_small_city
 
 from engine.cities import registry
 from engine.compute.service import ComputeService
+from tests.small_city import write_small_city
 
 
 @pytest.fixture(scope="session")

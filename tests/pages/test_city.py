@@ -3,8 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_city import flow_values
 from streamlit.testing.v1 import AppTest
+
+from tests.small_city import flow_values
 
 APP = str(Path(__file__).parents[2] / "app.py")
 MAP = "city-map"

@@ -2,10 +2,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from small_city import write_small_city
 from streamlit.testing.v1 import AppTest
 
 from engine.cities import registry
+from tests.small_city import write_small_city
 
 APP = str(Path(__file__).parents[2] / "app.py")
 
