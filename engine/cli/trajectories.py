@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING
 from engine.errors import InputError
 
 if TYPE_CHECKING:
-    from engine.evaluation.trajectories_bench import Measures
-    from engine.models.tddpm.generation import GenerationConfig, TrajectoryModel
+    from torch import nn
+
+    from engine.evaluation.trajectories_bench import Maker, Measures
+    from engine.models.tddpm.checkpoint import AnyModel
+    from engine.models.tddpm.generation import GenerationConfig
+    from engine.models.tddpm.pieces import PieceConfig, RegionExample
     from engine.models.tddpm.tracks import LocalPlane, Tracks
 
 DEFAULT_REGIONS = 2_000
@@ -63,6 +67,7 @@ def _add_train(
     train.add_argument("--checkpoints", type=Path, required=True, help="folder for resuming")
     train.add_argument("--data-name", required=True, help="name of the data, for the card")
     train.add_argument("--data-terms", required=True, help="terms of the data, for the card")
+    train.add_argument("--paper", action="store_true", help="the paper's variant")
     train.add_argument("--steps", type=int, default=20_000)
     train.add_argument("--batch-regions", type=int, default=8)
     train.add_argument("--regions", type=int, default=DEFAULT_REGIONS, help="drawn once")
@@ -83,18 +88,15 @@ def _add_sampler(parser: argparse.ArgumentParser) -> None:
 def run_train(args: argparse.Namespace) -> int:
     """Train until the last step, or until it is stopped; the same command goes on."""
     from engine.models.tddpm.checkpoint import save_model
-    from engine.models.tddpm.generation import TrajectoryModel
-    from engine.models.tddpm.network import MapReader, NetworkConfig
-    from engine.models.tddpm.pieces import PieceConfig, RegionSampler
-    from engine.models.tddpm.prior import count_trips
-    from engine.models.tddpm.task import StraightTask, StraightTraining, draw_examples
+    from engine.models.tddpm.pieces import RegionSampler
+    from engine.models.tddpm.task import PieceTask, draw_examples
     from engine.models.tddpm.tracks import hold_out_people
     from engine.training.cards import training_card
     from engine.training.loop import Trainer, TrainingConfig
 
     tracks, _ = read_tracks(args.points)
     training, _ = hold_out_people(tracks, HELD_OUT, SPLIT_SEED)
-    pieces = PieceConfig(side_m=side_of(tracks), pieces_per_region=32)
+    pieces = _piece_config(args, side_of(tracks))
     config = TrainingConfig(
         steps=args.steps,
         batch_size=args.batch_regions,
@@ -106,31 +108,61 @@ def run_train(args: argparse.Namespace) -> int:
         examples = draw_examples(
             RegionSampler(training, pieces), args.regions, args.seed, lambda _: advance(1)
         )
-    network = NetworkConfig(channels=args.channels, layers=args.layers)
-    trainer = Trainer(StraightTask(examples, network, args.seed), config, args.checkpoints)
+    trainer = Trainer(PieceTask(examples, _training(args)), config, args.checkpoints)
     with _Bar("training", args.steps) as advance:
         for progress in trainer.run():
             advance(progress.step, absolute=True)
-    best = trainer.best
-    if not isinstance(best, StraightTraining) or not isinstance(best.network, MapReader):
+    data = {
+        "name": args.data_name,
+        "terms": args.data_terms,
+        "people_held_out": f"{HELD_OUT:g} by seed {SPLIT_SEED}",
+    }
+    settings = {"steps": args.steps, "batch_regions": args.batch_regions, "regions": args.regions}
+    metrics = {"validation_loss": trainer.best_score}
+    card = training_card(args.out.stem, data, settings, [args.seed], trainer.seconds, metrics)
+    save_model(args.out, _trained(trainer.best, examples, training, pieces), card)
+    return 0
+
+
+def _piece_config(args: argparse.Namespace, side_m: float) -> "PieceConfig":
+    from engine.models.tddpm.pieces import PieceConfig
+
+    if args.paper:
+        return PieceConfig(
+            side_m, pieces_per_region=32, hold=False, known_share=0.0, subset_share=0.0
+        )
+    return PieceConfig(side_m, pieces_per_region=32)
+
+
+def _training(args: argparse.Namespace) -> "nn.Module":
+    from engine.models.tddpm.network import NetworkConfig
+    from engine.models.tddpm.paper import JointConfig
+    from engine.models.tddpm.task import noise_training, straight_training
+
+    if args.paper:
+        return noise_training(JointConfig(args.channels, args.layers), args.seed)
+    return straight_training(NetworkConfig(channels=args.channels, layers=args.layers), args.seed)
+
+
+def _trained(
+    best: "nn.Module", examples: "list[RegionExample]", training: "Tracks", pieces: "PieceConfig"
+) -> "AnyModel":
+    """The trained network with what its variant needs beside it."""
+    import numpy as np
+
+    from engine.models.tddpm.generation import TrajectoryModel
+    from engine.models.tddpm.paper import PaperModel, count_lengths
+    from engine.models.tddpm.prior import count_trips
+    from engine.models.tddpm.task import NoiseTraining, StraightTraining
+
+    if isinstance(best, NoiseTraining):
+        lengths = count_lengths(np.concatenate([example.valid for example in examples]))
+        return PaperModel(best.network, lengths, training.step_s, pieces.side_m)
+    if not isinstance(best, StraightTraining):
         raise TypeError(type(best).__name__)
-    model = TrajectoryModel(
+    return TrajectoryModel(
         best.network, count_trips(training), pieces.num_points, training.step_s, pieces.side_m
     )
-    card = training_card(
-        args.out.stem,
-        {
-            "name": args.data_name,
-            "terms": args.data_terms,
-            "people_held_out": f"{HELD_OUT:g} by seed {SPLIT_SEED}",
-        },
-        {"steps": args.steps, "batch_regions": args.batch_regions, "regions": args.regions},
-        [args.seed],
-        trainer.seconds,
-        {"validation_loss": trainer.best_score},
-    )
-    save_model(args.out, model, card)
-    return 0
 
 
 def run_sample(args: argparse.Namespace) -> int:
@@ -138,17 +170,23 @@ def run_sample(args: argparse.Namespace) -> int:
     from engine.evaluation.trajectories import bounds_of
     from engine.evaluation.trajectories_bench import city_of
     from engine.models.tddpm.generation import generate_trips
+    from engine.models.tddpm.paper import PaperModel, generate_pieces
     from engine.models.tddpm.tracks import join_tracks
 
     model = load_named(args.weights)
     tracks, plane = read_tracks(args.points)
     city = city_of(tracks, bounds_of(tracks), model.side_m)
-    chunks = []
+    if isinstance(model, PaperModel):
+        chunks = generate_pieces(model, city, args.trips, args.seed)
+    else:
+        made = generate_trips(model, city, args.trips, args.seed, _generation(args))
+        chunks = (chunk.tracks for chunk in made)
+    parts = []
     with _Bar("trips", args.trips) as advance:
-        for chunk in generate_trips(model, city, args.trips, args.seed, _generation(args)):
-            chunks.append(chunk.tracks)
-            advance(chunk.done, absolute=True)
-    write_trips(args.out, join_tracks(chunks), plane)
+        for chunk in chunks:
+            parts.append(chunk)
+            advance(len(chunk))
+    write_trips(args.out, join_tracks(parts), plane)
     return 0
 
 
@@ -159,9 +197,9 @@ def run_bench(args: argparse.Namespace) -> int:
 
     if args.seeds < 1:
         raise InputError("The benchmark needs at least one seed.", str(args.seeds))
-    models = {"ours": (load_named(args.weights), _generation(args))}
+    models = {"ours": _maker(args.weights, args)}
     if args.paper:
-        models["paper"] = (load_named(args.paper), _generation(args))
+        models["paper"] = _maker(args.paper, args)
     real, _ = read_tracks(args.points)
     training: Tracks | None = None
     if args.hold_out:
@@ -253,12 +291,22 @@ def write_trips(path: Path, tracks: "Tracks", plane: "LocalPlane") -> None:
     write_atomically(path, content.getvalue())
 
 
-def load_named(name: str) -> "TrajectoryModel":
+def load_named(name: str) -> "AnyModel":
     """Weights of a file, or shipped ones by name."""
     from engine.models.tddpm.checkpoint import load_model
     from engine.models.weights import find_weights
 
     return load_model(find_weights(name))[0]
+
+
+def _maker(name: str, args: argparse.Namespace) -> "Maker":
+    from engine.evaluation.trajectories_bench import our_maker, paper_maker
+    from engine.models.tddpm.paper import PaperModel
+
+    model = load_named(name)
+    if isinstance(model, PaperModel):
+        return paper_maker(model)
+    return our_maker(model, _generation(args))
 
 
 def _generation(args: argparse.Namespace) -> "GenerationConfig":

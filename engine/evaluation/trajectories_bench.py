@@ -20,6 +20,7 @@ from engine.evaluation.trajectories_copies import CopyTest, compare_copies, has_
 from engine.models.tddpm.frames import MAP_SIZE
 from engine.models.tddpm.generation import GenerationConfig, TrajectoryModel, generate_trips
 from engine.models.tddpm.occupancy import CityMap, map_of_points
+from engine.models.tddpm.paper import PaperModel, collect_pieces
 from engine.models.tddpm.prior import TripPrior, count_trips
 from engine.models.tddpm.tracks import Tracks, join_tracks
 from engine.models.walk_baselines.guided_walk import fit_walk, walk_trips
@@ -65,8 +66,42 @@ class Made:
     evaluations: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class Maker:
+    """A model that is to be measured.
+
+    Args:
+        side_m: side of its regions, metres: its map has 64 cells on that side.
+        make: trips for (map, number of trips, seed).
+    """
+
+    side_m: float
+    make: Callable[[CityMap, int, int], Made]
+
+
+def our_maker(model: TrajectoryModel, config: GenerationConfig) -> Maker:
+    """Our system, with its closed loop as configured."""
+
+    def make(city: CityMap, num: int, seed: int) -> Made:
+        chunks = generate_trips(model, city, num, seed, config)
+        guided = 2 if config.sampler.guidance > 1 else 1
+        tracks = join_tracks([chunk.tracks for chunk in chunks])
+        return Made(tracks, config.sampler.evaluations * guided)
+
+    return Maker(model.side_m, make)
+
+
+def paper_maker(model: PaperModel) -> Maker:
+    """The paper's system: all steps of its chain, pieces of regions as trips."""
+
+    def make(city: CityMap, num: int, seed: int) -> Made:
+        return Made(collect_pieces(model, city, num, seed), model.network.config.num_steps)
+
+    return Maker(model.side_m, make)
+
+
 def bench_trajectories(
-    models: Mapping[str, tuple[TrajectoryModel, GenerationConfig]],
+    models: Mapping[str, Maker],
     data: BenchData,
     seed: int,
     listen: Listener = lambda _: None,
@@ -74,7 +109,7 @@ def bench_trajectories(
     """Measures of every method: ``{method: {measure: value}}``.
 
     Args:
-        models: by method's name (``ours``, ``paper``), each with its sampler.
+        models: by method's name (``ours``, ``paper``).
         data: real trips and what is known around them.
         seed: of the split and of all sampling.
         listen: progress.
@@ -102,21 +137,12 @@ def bench_trajectories(
 _Method = Callable[[int, int], Made]
 
 
-def _model_methods(
-    models: Mapping[str, tuple[TrajectoryModel, GenerationConfig]], real: Tracks, bounds: Bounds
-) -> dict[str, _Method]:
-    def method(model: TrajectoryModel, config: GenerationConfig) -> _Method:
-        city = city_of(real, bounds, model.side_m)
+def _model_methods(models: Mapping[str, Maker], real: Tracks, bounds: Bounds) -> dict[str, _Method]:
+    def method(maker: Maker) -> _Method:
+        city = city_of(real, bounds, maker.side_m)
+        return lambda num, seed: maker.make(city, num, seed)
 
-        def make(num: int, seed: int) -> Made:
-            chunks = generate_trips(model, city, num, seed, config)
-            guided = 2 if config.sampler.guidance > 1 else 1
-            tracks = join_tracks([chunk.tracks for chunk in chunks])
-            return Made(tracks, config.sampler.evaluations * guided)
-
-        return make
-
-    return {name: method(*pair) for name, pair in models.items()}
+    return {name: method(maker) for name, maker in models.items()}
 
 
 def _baselines(data: BenchData, first: Tracks, real: Tracks, bounds: Bounds) -> dict[str, _Method]:

@@ -16,6 +16,7 @@ from engine.models.tddpm.conditions import Conditions
 from engine.models.tddpm.network import MapReader, NetworkConfig, PieceInput
 from engine.models.tddpm.objective import StraightObjective, straight_loss
 from engine.models.tddpm.occupancy import network_input
+from engine.models.tddpm.paper import JointConfig, JointDenoiser, noise_loss
 from engine.models.tddpm.pieces import RegionExample, RegionSampler
 
 NUM_VALIDATION = 16
@@ -73,25 +74,34 @@ class StraightTraining(nn.Module):
         return straight_loss(self.network, batch.maps, batch.given, objective, generator)
 
 
-class StraightTask:
-    """Flow matching of our network.
+class NoiseTraining(nn.Module):
+    """The paper's network; ``forward`` is its loss. Nothing is ever hidden from it."""
+
+    def __init__(self, network: JointDenoiser) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, batch: Batch, hide: bool = True) -> Tensor:
+        """Mean squared error of the noise."""
+        del hide
+        generator = torch.Generator()
+        generator.manual_seed(batch.seed)
+        given, pieces = batch.given, batch.given.valid.shape[1]
+        maps = batch.maps.repeat_interleave(pieces, dim=0)
+        points, valid = given.points.flatten(0, 1), given.valid.flatten(0, 1)
+        return noise_loss(self.network, points, maps, valid, generator)
+
+
+class PieceTask:
+    """Training on regions and their pieces.
 
     Args:
         examples: regions to train on; the last few are kept for validation.
-        config: sizes of the network.
-        seed: of the initial weights.
-        objective: how much is hidden.
+        training: the network with its loss: :class:`StraightTraining` or :class:`NoiseTraining`.
     """
 
-    def __init__(
-        self,
-        examples: Sequence[RegionExample],
-        config: NetworkConfig,
-        seed: int,
-        objective: StraightObjective | None = None,
-    ) -> None:
-        network = build_network(config, seed)
-        self.network: nn.Module = StraightTraining(network, objective or StraightObjective())
+    def __init__(self, examples: Sequence[RegionExample], training: nn.Module) -> None:
+        self.network = training
         held = min(NUM_VALIDATION, len(examples) // 2)
         self._examples = list(examples[: len(examples) - held])
         self._validation = stack_regions(examples[len(examples) - held :], _VALIDATION_SEED)
@@ -121,11 +131,20 @@ class StraightTask:
         return {"score": float(network(batch, hide=False))}
 
 
-def build_network(config: NetworkConfig, seed: int) -> MapReader:
-    """A network whose initial weights depend on the seed alone."""
+def straight_training(
+    config: NetworkConfig, seed: int, objective: StraightObjective | None = None
+) -> StraightTraining:
+    """Our network and its loss; the initial weights depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return MapReader(config)
+        return StraightTraining(MapReader(config), objective or StraightObjective())
+
+
+def noise_training(config: JointConfig, seed: int) -> NoiseTraining:
+    """The paper's network and its loss; the initial weights depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return NoiseTraining(JointDenoiser(config))
 
 
 def stack_regions(examples: Sequence[RegionExample], seed: int) -> Batch:

@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
-import torch
 
-from engine.evaluation.trajectories_bench import BenchData, bench_trajectories
+from engine.evaluation.trajectories_bench import BenchData, bench_trajectories, our_maker
 from engine.models.tddpm.generation import GenerationConfig, TrajectoryModel
 from engine.models.tddpm.network import NetworkConfig
 from engine.models.tddpm.prior import count_trips
 from engine.models.tddpm.sampling import SamplerConfig
-from engine.models.tddpm.task import build_network
+from engine.models.tddpm.task import straight_training
 from engine.models.tddpm.tracks import tracks_from_trips
 
 SMALL = NetworkConfig(
@@ -31,13 +30,12 @@ def streets(seed, num):
 
 def test_every_method_is_measured_alike():
     training, real = streets(0, 120), streets(1, 120)
-    with torch.no_grad():
-        network = build_network(SMALL, 0)
+    network = straight_training(SMALL, 0).network
     model = TrajectoryModel(network, count_trips(training), 32, 5.0, 3_000.0)
     config = GenerationConfig(SamplerConfig(1), tries=1)
     names = []
     data = BenchData(real, training, streets_m=real.points_m[::3], max_trips=40)
-    results = bench_trajectories({"ours": (model, config)}, data, 0, names.append)
+    results = bench_trajectories({"ours": our_maker(model, config)}, data, 0, names.append)
     assert names == ["ours", "markov-walk", "shortest-paths", "resampling"]
     assert set(results) == {"real-halves", *names}
     assert len({frozenset(m) for m in results.values()}) == 1

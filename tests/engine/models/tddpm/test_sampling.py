@@ -203,10 +203,33 @@ def test_trips_come_in_a_stream_and_belong_to_their_seed(model, city):
     )
 
 
-def test_trips_are_joined_over_borders_without_jumps(model, city):
+class Straight(MapReader):
+    """Pieces that go on east by 50 m a step from what is given: exact velocity, map ignored."""
+
+    def forward(self, x_t, time_R, given, _):
+        index = torch.arange(x_t.shape[2])
+        known = given.known.any(dim=2)
+        first = torch.where(known, given.known.int().argmax(dim=2), 0)
+        start = given.points.gather(2, first[..., None, None].expand(-1, -1, 1, 2))
+        along = (index - first[..., None]) * 50.0 / 1_500
+        target = torch.stack([along, torch.zeros_like(along)], dim=-1) + start
+        return (x_t - target) / time_R[..., None, None]
+
+
+def test_trips_go_on_from_region_to_region_without_a_jump():
+    prior = TripPrior(np.array([100.0, 101.0]), np.ones((1, 24)))
+    model = TrajectoryModel(Straight(SMALL), prior, piece_points=32, step_s=5.0, side_m=3_000.0)
+    city = CityMap(np.ones((200, 400)), -9_375.0, 4_687.5, 3_000 / 64)
     trips = join_tracks([c.tracks for c in made(model, city, 40, 1)])
-    assert (trips.num_points > 32).any()  # longer than one piece
-    assert (city.cell_of(trips.points_m) >= 0).all()
+    # 5 km in pieces of 1.6 km, each cut at the border of a region of 3 km
+    assert (trips.num_points == 100).mean() > 0.5
+    for i in range(len(trips)):
+        moves = np.diff(trips.trip(i), axis=0)
+        np.testing.assert_allclose(moves, np.broadcast_to([50, 0], moves.shape), atol=0.02)
+    # those that are shorter ended at the border of the city
+    short = trips.select(trips.num_points < 100)
+    ends = np.stack([e[:, 0] for e in short.ends_m()])
+    assert ((ends[0] < -9_300) | (ends[1] > 9_300)).all()
 
 
 def test_no_blocked_cell_is_entered(model, city):
