@@ -1,0 +1,99 @@
+"""A painted map as a job: what the user changed, and the trips that follow from it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.domain import Grid, OccupancyMap
+from engine.errors import OccupancyError
+from engine.models.tddpm.edits import apply_painted, blocked_cells, painted_cell
+from engine.models.tddpm.generation import (
+    GenerationConfig,
+    StepListener,
+    TrajectoryModel,
+    TripChunk,
+    generate_trips,
+)
+from engine.models.tddpm.occupancy import CityMap
+from engine.models.tddpm.tracks import Floats, LocalPlane, Tracks
+
+
+@dataclass(frozen=True, eq=False)
+class WhatIf:
+    """A city's map before and after an edit.
+
+    Args:
+        city: the fine raster before.
+        base: the map that the user was shown.
+        painted: the same after the edit; equal to ``base`` for the city of today.
+        plane: of the raster.
+
+    Raises:
+        OccupancyError: different grids, or nothing is left of the city.
+    """
+
+    city: CityMap
+    base: OccupancyMap
+    painted: OccupancyMap
+    plane: LocalPlane
+
+    def target(self) -> CityMap:
+        """The fine raster after the edit."""
+        return apply_painted(self.city, self.base, self.painted, self.plane)
+
+    def blocked(self) -> NDArray[np.bool_]:
+        """(Y, X) raster cells that no trip may enter."""
+        return blocked_cells(self.city, self.base, self.painted, self.plane)
+
+    def trips(
+        self,
+        model: TrajectoryModel,
+        num_trips: int,
+        seed: int,
+        config: GenerationConfig,
+        listen: StepListener | None = None,
+    ) -> Iterator[TripChunk]:
+        """Trips in the edited city; with nothing edited and the same seed, those of today.
+
+        Raises:
+            OccupancyError: the model's regions do not fit the raster, or every trip is blocked.
+        """
+        cell_m = model.side_m / 64
+        if abs(self.city.cell_m / cell_m - 1) > 1e-6:
+            raise OccupancyError(
+                "The city's raster does not fit the weights.",
+                f"cells of {self.city.cell_m:.1f} m, weights for {cell_m:.1f} m",
+            )
+        return generate_trips(model, self.target(), num_trips, seed, config, self.blocked(), listen)
+
+
+def painted_occupancy(city: CityMap, grid: Grid, plane: LocalPlane) -> OccupancyMap:
+    """The map to paint on: the raster's counts in the cells of a grid.
+
+    Raises:
+        OccupancyError: nobody is in the grid.
+    """
+    return OccupancyMap(_cell_sums(city, city.counts, grid, plane), grid)
+
+
+def occupancy_of_trips(tracks: Tracks, grid: Grid, plane: LocalPlane) -> Floats:
+    """(R, C) number of points of trips in each cell of a grid; for the difference map."""
+    lon, lat = plane.to_degrees(tracks.points_m)
+    counts, _, _ = np.histogram2d(
+        -lat,
+        lon,
+        bins=(grid.rows, grid.cols),
+        range=((-grid.north, -grid.south), (grid.west, grid.east)),
+    )
+    return np.asarray(counts, dtype=np.float64)
+
+
+def _cell_sums(city: CityMap, counts: Floats, grid: Grid, plane: LocalPlane) -> Floats:
+    # any map on the grid tells which cell a raster cell belongs to
+    even = OccupancyMap(np.ones(grid.shape), grid)
+    cell = painted_cell(city, even, plane).ravel()
+    inside = cell >= 0
+    sums = np.bincount(cell[inside], counts.ravel()[inside], minlength=grid.num_cells)
+    return np.asarray(sums.reshape(grid.shape), dtype=np.float64)
