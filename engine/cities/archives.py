@@ -67,6 +67,20 @@ def read_arrays(
         }
 
 
+def read_array(file: IO[bytes], where: str, max_bytes: int = MAX_ARRAY_BYTES) -> Array:
+    """Read a bare ``.npy`` file, its declared size checked first.
+
+    Raises:
+        CityDamagedError: no array, truncated, its header lies, it holds objects, or too large.
+    """
+    with _damage(where):
+        num_bytes = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        if num_bytes > max_bytes:
+            raise _damaged(f"It takes {num_bytes:,} bytes; at most {max_bytes:,} fit", where)
+        return _read_stream(file, num_bytes, where, None)
+
+
 def read_headers(file: IO[bytes], where: str) -> dict[str, Header]:
     """Shape and type of each array, without reading the arrays.
 
@@ -126,13 +140,19 @@ def _read_member(
     expected: tuple[int, ...] | None,
 ) -> Array:
     with archive.open(member) as stream:
-        shape, dtype, fortran = _read_header(stream, member.file_size, where)
-        if expected is not None and shape != expected:
-            raise _damaged("An array has another shape than it should", f"{where}: {shape}")
-        flat = np.empty(prod(shape), dtype)
-        _read_into(stream, flat, where)
-        if stream.read(1):
-            raise _damaged("An array is longer than it declares", where)
+        return _read_stream(stream, member.file_size, where, expected)
+
+
+def _read_stream(
+    stream: IO[bytes], num_bytes: int, where: str, expected: tuple[int, ...] | None
+) -> Array:
+    shape, dtype, fortran = _read_header(stream, num_bytes, where)
+    if expected is not None and shape != expected:
+        raise _damaged("An array has another shape than it should", f"{where}: {shape}")
+    flat = np.empty(prod(shape), dtype)
+    _read_into(stream, flat, where)
+    if stream.read(1):
+        raise _damaged("An array is longer than it declares", where)
     array = flat.reshape(shape, order="F" if fortran else "C")
     array = np.asarray(array.astype(dtype.newbyteorder("="), copy=False), order="C")
     array.setflags(write=False)

@@ -17,6 +17,7 @@ from rich.text import Text
 from engine.cities import City, CityMetadata, FileKind
 from engine.cities.inspection import Problem, check_city
 from engine.cities.registry import CityListing, find_city, list_cities
+from engine.cli.city_import import add_import
 from engine.errors import EngineError
 from engine.geo.cells import cell_size_m
 
@@ -26,7 +27,7 @@ _QUIET_S = 2.0
 
 def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register ``city`` and its commands."""
-    city = subparsers.add_parser("city", help="list, show and check the cities on this machine")
+    city = subparsers.add_parser("city", help="list, show, check and import cities")
     commands = city.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     listing = commands.add_parser("list", help="all cities; exit code 1 when one is damaged")
@@ -42,6 +43,8 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     check.add_argument("cities", nargs="*", metavar="city", help="ids or folders; all when none")
     check.add_argument("--json", action="store_true", help="one JSON document")
     check.set_defaults(run=run_check)
+
+    add_import(commands)
 
 
 def run_list(args: argparse.Namespace) -> int:
