@@ -65,6 +65,9 @@ class MeanNetwork(nn.Module):
         nn.init.zeros_(self.leave.bias)
         self.place_read = nn.Linear(d, config.place_rank)
         self.place_leave = nn.Parameter(torch.zeros(p, config.place_rank, config.cells + 1))
+        self.smoothing = nn.Linear(d, len(config.half_widths))
+        nn.init.zeros_(self.smoothing.weight)
+        nn.init.zeros_(self.smoothing.bias)
 
     def forward(self, condition: Condition) -> MeanEstimate:
         """The best map of each frame."""
@@ -81,10 +84,22 @@ class MeanNetwork(nn.Module):
             condition.coarse,
             features.completed * factor.exp().unflatten(1, features.completed.shape[1:]),
         )
-        prior = to_points(features.base[:, None], self.config.magnification)
-        split = ((prior + SMALL_COUNT).log() + shares).softmax(-1)
+        split = (self._log_prior(condition.prior, x) + shares).softmax(-1)
         fine = to_map(split * coarse.flatten(1)[..., None], self.config.rows, self.config.cols)
         return MeanEstimate(fine, coarse, x)
+
+    def _log_prior(self, prior: Tensor, x: Tensor) -> Tensor:
+        """Logarithms of the base prior, moved towards other smoothings, (B, P, Q).
+
+        How much each scale of history is to be trusted differs by place and hour; it need not
+        pass through the features, which are fewer than the fine cells of all scales.
+        """
+        n, scales = self.config.magnification, prior.shape[1]
+        logs = to_points((prior + SMALL_COUNT).log(), n)
+        logs = logs.reshape(len(logs), -1, scales, n * n)
+        base = logs[:, :, self.config.base_scale]
+        trust = self.smoothing(x).float()[..., None]
+        return base + (trust * (logs - base[:, :, None])).sum(2)
 
     def _of_place(self, x: Tensor) -> Tensor:
         """What is particular to each coarse cell: a road that fills first, a stadium."""
