@@ -21,7 +21,7 @@ FIRST_DAY = date(2025, 3, 31)
 WEEKS = 13
 """31 March to 29 June 2025: summer time throughout, six public holidays, Easter school holidays."""
 
-VOLUME = 0.5
+VOLUME = 0.55
 MARGIN_M = 40.0
 ROWS = COLS = 32
 MAGNIFICATION = 4
@@ -105,8 +105,8 @@ GATES = (
 )
 
 THROUGH_PAIRS = {
-    ("adlergestell-nord", "adlergestell-sued"): 5.0,
-    ("ernst-ruska-west", "ernst-ruska-ost"): 4.0,
+    ("adlergestell-nord", "adlergestell-sued"): 2.6,
+    ("ernst-ruska-west", "ernst-ruska-ost"): 2.0,
     ("adlergestell-nord", "rudower-west"): 1.2,
     ("adlergestell-nord", "ernst-ruska-west"): 1.6,
     ("adlergestell-sued", "rudower-west"): 1.0,

@@ -41,8 +41,8 @@ from engine.simulation.weather import day_weather
 
 NOTICE = "simulated traffic on real streets, © OpenStreetMap contributors"
 ZONE_REACH_M = 110.0
-TRIPS_A_DAY = 500
-TRIPS_AN_INTERVENTION = 1200
+TRIPS_A_DAY = 800
+TRIPS_AN_INTERVENTION = 2000
 TRIPS_A_PART = 16_000
 KEPT_FILES = ("README.md", "LICENSE", "figures")
 
@@ -82,7 +82,7 @@ def city_metadata(model: TrafficModel, weeks: int) -> CityMetadata:
         simulated=True,
         sources=(
             Source(
-                "OpenStreetMap contributors: street network, as carried by the eclipse-sumo package",
+                "Street network: OpenStreetMap contributors, carried by the eclipse-sumo package",
                 "Open Database License (ODbL) 1.0",
                 "https://www.openstreetmap.org/copyright",
             ),
@@ -168,19 +168,18 @@ def _lines_in_degrees(network: RoadNetwork, lines: MultiLineString) -> MultiLine
 def zone_table(model: TrafficModel, network: RoadNetwork) -> gpd.GeoDataFrame:
     """Zones as areas: what is nearer to their streets than to those of other zones."""
     shapes = {edge.id: LineString(edge.shape) for edge in network.edges}
-    points, owner = [], []
+    owners: dict[tuple[float, float], int] = {}
     for number, zone in enumerate(model.zones):
         for edge in zone.edges:
             line = shapes[edge]
             steps = max(2, int(line.length // 15))
             for step in range(steps):
-                points.append(line.interpolate((step + 0.5) / steps, normalized=True))
-                owner.append(number)
-    every = MultiPoint(points)
-    cells = list(voronoi_polygons(every, ordered=True).geoms)
+                point = line.interpolate((step + 0.5) / steps, normalized=True)
+                owners.setdefault((round(point.x), round(point.y)), number)
+    cells = list(voronoi_polygons(MultiPoint(list(owners)), ordered=True).geoms)
     rows = []
     for number, zone in enumerate(model.zones):
-        own = [i for i, o in enumerate(owner) if o == number]
+        own = [i for i, owner in enumerate(owners.values()) if owner == number]
         reach = union_all([shapes[e] for e in zone.edges]).buffer(ZONE_REACH_M)
         area = union_all([cells[i] for i in own]).intersection(reach)
         rows.append(

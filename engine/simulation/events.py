@@ -27,7 +27,7 @@ MAIN_ROAD_ACCESS = 0.6
 
 @dataclass(frozen=True)
 class EventKind:
-    """A kind of event: its name, when it begins (h), how long it lasts (h), how many come by car."""
+    """A kind of event: names, span of begins (h) and lengths (h), cars, and on which days."""
 
     kind: str
     title: str

@@ -10,6 +10,7 @@
 
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,7 +185,7 @@ def _periods(closures: tuple[Closure, ...]) -> list[tuple[float, float, frozense
     """Stretches of the day with one set of closed edges each."""
     times = sorted({t for c in closures for t in (c.begin_s, c.end_s)})
     periods = []
-    for begin_s, end_s in zip(times, times[1:], strict=False):
+    for begin_s, end_s in pairwise(times):
         closed = {e for c in closures if c.begin_s <= begin_s and end_s <= c.end_s for e in c.edges}
         if closed:
             periods.append((begin_s, end_s, frozenset(closed)))
@@ -204,10 +205,10 @@ def _detour(
     reach = model.reachable(closed)
     useful = _useful_edges(model, closed, reach)
     moved = np.zeros(len(trips), dtype=bool)
+    nearest = _nearest(model, useful)
+    is_useful = np.isin(np.arange(len(model.edges)), sorted(useful))
     for end in ("origin", "target"):
-        at_zone = trips[f"{end}_gate"] < 0
-        lost = inside & at_zone & np.isin(trips[end], sorted(set(range(len(useful))) - useful))
-        nearest = _nearest(model, useful)
+        lost = inside & (trips[f"{end}_gate"] < 0) & ~is_useful[trips[end]]
         trips[end][lost] = nearest[trips[end][lost]]
         moved |= lost
     counts.moved += int(moved.sum())

@@ -94,7 +94,7 @@ def produce_day(
     for step in simulate_day(model, day, edits, should_cancel=should_cancel):
         if isinstance(step, SimulatedDay):
             try:
-                _store(step, target)
+                store_day(step, target)
             except OSError as error:
                 raise StorageError(
                     "A finished day could not be stored.", str(target), "Free some space."
@@ -108,7 +108,8 @@ def is_finished(target: Path) -> bool:
     return target.with_suffix(".json").exists()
 
 
-def _store(day: SimulatedDay, target: Path) -> None:
+def store_day(day: SimulatedDay, target: Path) -> None:
+    """Keep a simulated day as ``target.npz`` and ``target.json``."""
     tracks = draw_tracks(day.tracks, KEPT_TRIPS)
     order = np.argsort(day.planned["key"])
     keys = day.planned["key"][order]
