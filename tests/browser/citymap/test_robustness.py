@@ -1,0 +1,166 @@
+"""What must not disturb a map: reruns, page switches, other tabs, other charts, bad browsers, bad data."""
+
+import http.server
+import threading
+
+import numpy as np
+import pytest
+from tests.browser.citymap.driving import APP, MAP, READY, MapDriver
+
+SWITCH = "tests/browser/citymap/apps/switch_app.py"
+HOSTILE = "tests/browser/citymap/apps/hostile_app.py"
+CONTEXTS = "() => [__citymap.liveContexts.size, __citymap.maps.size]"
+
+
+def test_switches_reruns_and_tabs(serve, page):
+    address = serve(SWITCH)
+    driver = MapDriver.open(page, address, chart="last")
+    driver.drag(16 * 5 + 3, 16 * 5 + 9)
+    driver.wait_out(r"revision=1\b")
+    painted = driver.values()
+    page.locator("[data-id=zoom-in]").click()
+    camera = driver.ask("[map.scene.camera.zoom, map.scene.camera.longitude]")
+
+    # to another page and back: painting, undo and camera are there, and one context only
+    page.get_by_role("link", name="Other").click()
+    page.wait_for_function("() => [...__citymap.maps].some(map => map.payload?.key === 'other')")
+    page.wait_for_function(READY)
+    assert page.evaluate(CONTEXTS) == [1, 1]
+    page.get_by_role("link", name="Map").click()
+    page.wait_for_function("() => [...__citymap.maps].some(map => map.payload?.key === 'map')")
+    page.wait_for_function(READY)
+    assert page.evaluate(CONTEXTS) == [1, 1]
+    driver.wait_out(r"revision=1\b")
+    assert np.array_equal(driver.values(), painted)
+    assert driver.ask("[map.scene.camera.zoom, map.scene.camera.longitude]") == camera
+    driver.focus()
+    driver.press("Control+z")
+    driver.wait_out(r"revision=2 changed=0\b")
+
+    # a rerun in the middle of a stroke loses nothing
+    runs = int(driver.python("runs"))
+    page.mouse.move(*driver.point(16 * 8 + 3))
+    page.mouse.down()
+    page.mouse.move(*driver.point(16 * 8 + 6), steps=3)
+    page.evaluate(
+        "() => [...document.querySelectorAll('button')].find(b => b.innerText === 'Rerun').click()"
+    )
+    driver.wait_out(rf"runs={runs + 1}\b")
+    page.mouse.move(*driver.point(16 * 8 + 10), steps=3)
+    page.mouse.up()
+    driver.wait_out(r"revision=3\b")
+    middle = driver.values().reshape(16, 16)[8, 3:11]
+    assert (middle != painted.reshape(16, 16)[8, 3:11]).all()
+    assert int(driver.python("changed")) == int(driver.ask("map.mode.document.painting.numChanged"))
+
+    # taken off the page and put back: the values come from Python and from memory alike
+    page.get_by_text("Hide the map").click()
+    page.wait_for_function("() => __citymap.maps.size === 0 && __citymap.liveContexts.size === 0")
+    page.get_by_text("Hide the map").click()
+    page.wait_for_function(READY)
+    driver.wait_out(r"revision=3\b")
+    driver.assert_alive()
+
+    # a second tab has its own map
+    other = page.context.new_page()
+    second = MapDriver.open(other, address, chart="")
+    assert second.python("revision") == "0"
+    second.drag(16 * 2 + 3, 16 * 2 + 4)
+    second.wait_out(r"revision=1\b")
+    other.close()
+    page.get_by_role("button", name="Rerun").click()
+    driver.wait_out(r"revision=3\b")
+
+
+@pytest.mark.parametrize("order", ["first", "last"])
+def test_beside_streamlits_own_pydeck_chart(serve, page, order):
+    driver = MapDriver.open(page, serve(SWITCH), chart=order)
+    page.locator("[data-testid=stDeckGlJsonChart] canvas").first.wait_for()
+    driver.assert_alive()
+    driver.drag(16 * 5 + 3, 16 * 5 + 6)
+    driver.wait_out(r"revision=1\b")
+
+
+def test_without_webgl_there_is_a_message_and_the_table(serve, page):
+    page.add_init_script(
+        "const get = HTMLCanvasElement.prototype.getContext;"
+        "HTMLCanvasElement.prototype.getContext = function (kind, ...more) {"
+        "  return String(kind).startsWith('webgl') ? null : get.call(this, kind, ...more); };"
+    )
+    page.goto(f"{serve(APP)}/?map=occupancy&n=8")
+    assert "cannot draw the map" in page.get_by_role("alert").inner_text()
+    field = page.get_by_role("spinbutton", name="Value of Row 1, column 2", exact=True)
+    field.fill("42")
+    field.press("Enter")
+    page.get_by_text("revision=1 ").wait_for()
+    page.locator(".map").focus()
+    page.keyboard.press("Control+z")
+    page.get_by_text("revision=2 ").wait_for()
+    page.get_by_text("changed=0 ").wait_for()
+
+
+def test_text_from_data_stays_text(serve, page):
+    address = serve(HOSTILE)
+    for kind in ("streets", "views", "trips"):
+        page.goto(f"{address}/?map={kind}")
+        page.wait_for_function(READY)
+        page.wait_for_function("() => document.querySelector('.table-twin') || true")
+        box = page.locator(".map").bounding_box()
+        for part in (0.3, 0.5, 0.7):
+            page.mouse.move(box["x"] + box["width"] * part, box["y"] + box["height"] / 2)
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.locator("[data-id=help]").click()
+        page.keyboard.press("Escape")
+        while page.locator(".table-twin footer .text-button").last.is_enabled():
+            page.locator(".table-twin footer .text-button").last.click()
+        with page.expect_download():
+            page.locator("[data-id=picture]").click()
+        page.wait_for_timeout(200)
+        assert page.evaluate("() => window.__attacked") is None, kind
+        shown = page.locator(".attribution").inner_text()
+        assert "<script>" in shown and "onerror" in shown
+        made = page.locator(".citymap").locator("script, img, iframe, object, embed, video, link")
+        assert made.count() == 0
+
+
+def test_bad_input_is_said_in_words(serve, page):
+    page.goto(f"{serve(HOSTILE)}/?map=wrong")
+    page.wait_for_function(READY)
+    texts = " ".join(page.locator("[data-testid=stAlert]").all_inner_texts())
+    for part in (
+        "mask: The map's values do not fit",
+        "nan: The occupancy map holds",
+        "length: ",
+        "streets: This city has no streets",
+        "frames: ",
+    ):
+        assert part in texts
+    assert "Traceback" not in page.inner_text("body")
+    assert page.evaluate(f"() => Number.isNaN({MAP}.mode.views[0].shown[28])")
+    page.locator("[data-id=table]").click()
+    page.locator(".table-twin footer .text-button").last.click()
+    assert "no data" in page.locator(".table-twin table").inner_text()
+
+
+class _Tiles(http.server.BaseHTTPRequestHandler):
+    asked: list[str] = []  # noqa: RUF012
+
+    def do_GET(self):
+        self.asked.append(self.path)
+        self.send_response(404)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_remote_tiles_only_where_the_administrator_says_so(serve, page):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Tiles)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    tiles = f"http://127.0.0.1:{server.server_port}/{{z}}/{{x}}/{{y}}.png"
+    address = serve(APP, CITYBRUSH_MAP_TILES=tiles, CITYBRUSH_MAP_TILES_ATTRIBUTION="© Tiles")
+    with page.expect_request("**/*.png"):
+        MapDriver.open(page, address, map="mask", n=8)
+    assert "© Tiles" in page.locator(".attribution").inner_text()
+    assert all(len(path.split("/")) == 4 for path in _Tiles.asked)
+    server.shutdown()
