@@ -91,6 +91,10 @@ class _Rows:
     lat: NDArray[np.float64]
     values: NDArray[np.float64]
 
+    def take(self, chosen: NDArray[np.int64]) -> "_Rows":
+        """The rows of these numbers."""
+        return _Rows(self.times[chosen], self.lon[chosen], self.lat[chosen], self.values[chosen])
+
 
 def read_grid_table(
     path: Path,
@@ -114,10 +118,12 @@ def read_grid_table(
     rows = _read_rows(path, columns, stations)
     bad = check_values(rows.values.reshape(-1, 1, 1), path.name, rules)
     rows = _Rows(rows.times, rows.lon, rows.lat, bad[0].reshape(-1).astype(np.float64))
-    rows, num_twice = _without_twins(rows, rules, path.name)
     grid = target.grid or _regular_grid(rows, rules.magnification, path.name)
     moments, index = np.unique(rows.times, return_inverse=True)
     clock = _clock([str(moment) for moment in moments], target, path.name)
+    kept = _without_twins(rows, index, rules, path.name)
+    num_twice = len(index) - len(kept)
+    rows, index = rows.take(kept), index[kept]
     row, col = cells_of(grid, rows.lon, rows.lat)
     inside = row != OUTSIDE
     notes = [f"{int((~inside).sum()):,} rows lie outside of the grid."] if not inside.all() else []
@@ -134,8 +140,8 @@ def read_grid_table(
     notes += [f"{num_twice:,} rows that repeat another are left out."] if num_twice else []
     notes += [f"{bad[1]:,} impossible values are marked as missing."] if bad[1] else []
     done = assemble_import({target.channel: frames}, clock, grid.bounds, rules, path.name)
-    kept = [note for note in done.notes if "impossible" not in note]  # empty cells are no values
-    return GriddedImport(done.fields, (*notes, *kept))
+    said = [note for note in done.notes if "impossible" not in note]  # empty cells are no values
+    return GriddedImport(done.fields, (*notes, *said))
 
 
 def _fill(
@@ -211,26 +217,23 @@ def _smallest_step(walls: Instants, where: str) -> timedelta:
     return timedelta(seconds=int(gaps.min()))
 
 
-def _without_twins(rows: _Rows, rules: GriddedRules, where: str) -> tuple[_Rows, int]:
-    """The rows without those that have time and place of one before, and how many those were."""
-    _, time = np.unique(rows.times, return_inverse=True)
+def _without_twins(
+    rows: _Rows, index: NDArray[np.int64], rules: GriddedRules, where: str
+) -> NDArray[np.int64]:
+    """Numbers of the rows that are the first of their time and place."""
     _, place = np.unique(np.stack([rows.lon, rows.lat]), axis=1, return_inverse=True)
     place = place.reshape(-1)
-    keys = time.astype(np.int64) * (int(place.max(initial=0)) + 1) + place
+    keys = index.astype(np.int64) * (int(place.max(initial=0)) + 1) + place
     _, first = np.unique(keys, return_index=True)
     num_twice = len(keys) - len(first)
-    if not num_twice:
-        return rows, 0
-    if not rules.keep_first:
+    if num_twice and not rules.keep_first:
         row = int(np.setdiff1d(np.arange(len(keys)), first)[0])
         raise InputError(
             f"{num_twice:,} rows have the time and place of another one.",
             f"{where}: row {row + 1}, {rows.times[row]}",
             "Keep the first of each (--keep-first), or leave one of them out.",
         )
-    first.sort()
-    kept = (getattr(rows, name)[first] for name in ("times", "lon", "lat", "values"))
-    return _Rows(*kept), num_twice
+    return np.sort(first)
 
 
 def _read_rows(path: Path, columns: TableColumns, stations: Path | None) -> _Rows:
