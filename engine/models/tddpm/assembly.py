@@ -4,7 +4,7 @@ A trip's first piece is a window around a random point of the trip, in a region 
 points of trips are then spread as the map says. From there it is *outpainted* in both directions:
 the next region lies around the last point, and the last points are given to the network.
 
-Shapes: N pieces, L points of a piece, S cells a side of a map.
+Shapes: N pieces, L points of a piece, U regions, S cells a side of a map.
 """
 
 from collections.abc import Callable
@@ -26,21 +26,29 @@ KNOWN_SHARE = 0.25
 """Part of a piece that is handed on from the one before it."""
 MAX_PIECES = 60
 """Pieces of one trip; a trip that is not complete by then stays shorter."""
+MAX_STALLS = 2
+"""Pieces in a row that add no point before a trip ends where it is."""
+SNAP = 16
+"""Regions of further pieces begin at multiples of this many cells, so that trips share them."""
 
 
 @dataclass(frozen=True, eq=False)
 class PieceRequest:
-    """N pieces to be sampled, each in a region of its own.
+    """N pieces to be sampled, in U different regions.
 
     Args:
-        counts: (N, S, S) maps of the regions.
+        place: (U, 2) first raster row and column of each region.
+        counts: (U, S, S) maps of the regions.
+        region: (N,) the region of each piece.
         points: (N, L, 2) float32, canonical; the given points.
         valid: (N, L) bool.
         known: (N, L) bool.
         conditions: N rows.
     """
 
+    place: Indices
     counts: Floats
+    region: Indices
     points: NDArray[np.float32]
     valid: NDArray[np.bool_]
     known: NDArray[np.bool_]
@@ -141,9 +149,8 @@ class TripBuilder:
         stop = np.where(ahead, np.minimum(start + size, plan.num_points[trip]), low + num_known)
         known_from = np.where(ahead, 0, low - start)
         edge = growth.points_m[trip, np.where(ahead, high - 1, low)].astype(np.float64)
-        cell_m, half = self._city.cell_m, MAP_SIZE // 2
-        row = np.round((self._city.north_m - edge[:, 1]) / cell_m).astype(np.int64) - half
-        col = np.round((edge[:, 0] - self._city.west_m) / cell_m).astype(np.int64) - half
+        row = _snap(self._city.north_m - edge[:, 1], self._city.cell_m)
+        col = _snap(edge[:, 0] - self._city.west_m, self._city.cell_m)
         return _Windows(trip, start, stop - start, known_from, num_known, row, col), ahead
 
     def _draw(
@@ -162,10 +169,9 @@ class TripBuilder:
         self, plan: TripPlan, growth: "_Growth", windows: _Windows, frames: Frames
     ) -> PieceRequest:
         num, size = len(windows.trip), self._piece_points
-        slices = [
-            slice_map(self._city, int(row), int(col))
-            for row, col in zip(windows.row, windows.col, strict=True)
-        ]
+        corners = np.stack([windows.row, windows.col], axis=1)
+        place, region = np.unique(corners, axis=0, return_inverse=True)
+        slices = [slice_map(self._city, int(row), int(col)) for row, col in place]
         index = np.arange(size)
         valid = index < windows.length[:, None]
         until = windows.known_from + windows.num_known
@@ -181,7 +187,9 @@ class TripBuilder:
             start_s=trips.start_s,
             purpose=trips.purpose,
         )
-        return PieceRequest(np.stack(slices), points, valid, known, conditions)
+        return PieceRequest(
+            place, np.stack(slices), region.ravel(), points, valid, known, conditions
+        )
 
     def _given_points(self, growth: "_Growth", windows: _Windows, frames: Frames, i: int) -> Floats:
         """The given points of one piece, held where they left the region, as in training."""
@@ -203,6 +211,7 @@ class _Growth:
         self.high = plan.begin.copy()
         self.first = np.zeros(len(plan), np.int64)
         self.end = plan.num_points.copy()
+        self._stalls = np.zeros(len(plan), np.int64)
 
     def begin(self, trip: int, start: int, points_m: Floats, usable: NDArray[np.bool_]) -> None:
         """Take over the longest usable run of the first piece; failing that, one point of it."""
@@ -219,15 +228,20 @@ class _Growth:
             stop = fresh + _num_leading(usable[fresh:])
             self.points_m[trip, start + fresh : start + stop] = points_m[fresh:stop]
             self.high[trip] = start + stop
-            if stop == fresh:
+            added = stop - fresh
+        else:
+            fresh = int(self.low[trip] - start)
+            begin = fresh - _num_leading(usable[:fresh][::-1])
+            self.points_m[trip, start + begin : start + fresh] = points_m[begin:fresh]
+            self.low[trip] = start + begin
+            added = fresh - begin
+        self._stalls[trip] = 0 if added else self._stalls[trip] + 1
+        if self._stalls[trip] >= MAX_STALLS:
+            self._stalls[trip] = 0
+            if ahead:
                 self.end[trip] = self.high[trip]
-            return
-        fresh = int(self.low[trip] - start)
-        begin = fresh - _num_leading(usable[:fresh][::-1])
-        self.points_m[trip, start + begin : start + fresh] = points_m[begin:fresh]
-        self.low[trip] = start + begin
-        if begin == fresh:
-            self.first[trip] = self.low[trip]
+            else:
+                self.first[trip] = self.low[trip]
 
     def collect(self, plan: TripPlan, step_s: float) -> Tracks:
         """The trips as far as they came."""
@@ -242,6 +256,12 @@ class _Growth:
             plan.purpose,
             step_s,
         )
+
+
+def _snap(distance_m: Floats, cell_m: float) -> Indices:
+    """First raster row or column of the region around a place, on a grid of :data:`SNAP`."""
+    middle = distance_m / cell_m - MAP_SIZE / 2
+    return np.round(middle / SNAP).astype(np.int64) * SNAP
 
 
 def _num_leading(flags: NDArray[np.bool_]) -> int:

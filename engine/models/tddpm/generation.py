@@ -4,6 +4,7 @@ The same map, wishes and seed give the same trips wherever they are made: the ch
 trips are made are part of the recipe, not of the machine.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -15,12 +16,12 @@ from engine.diffusion.noise import sample_generator
 from engine.errors import OccupancyError, ScenarioError
 from engine.models.tddpm.assembly import PieceRequest, PieceSampler, TripBuilder
 from engine.models.tddpm.closed_loop import OccupancyLedger, touches
-from engine.models.tddpm.network import MapReader, PieceInput
+from engine.models.tddpm.network import EncodedMap, MapReader, PieceInput
 from engine.models.tddpm.occupancy import CityMap, cut_regions, network_input
 from engine.models.tddpm.plans import TripPlan, TripWishes, assign_regions, draw_plan
 from engine.models.tddpm.prior import TripPrior
 from engine.models.tddpm.sampling import SamplerConfig, sample_pieces
-from engine.models.tddpm.tracks import Tracks, join_tracks
+from engine.models.tddpm.tracks import Floats, Indices, Tracks, join_tracks
 
 MAX_TRIPS = 10_000_000
 MAX_TRIP_POINTS = 1_024
@@ -29,6 +30,8 @@ FIRST_CHUNK = 32
 CHUNK = 256
 MAX_ROUNDS = 8
 """Tries of a chunk whose trips keep entering blocked cells."""
+
+CACHED_MAPS = 512
 
 StepListener = Callable[[int, int], None]
 """Called after each evaluation of the network with (done, of this piece); may raise to cancel."""
@@ -195,6 +198,49 @@ class _TripSource:
         return assign_regions(self._rng, plan, self._regions, weight)
 
 
+class MapCache:
+    """Encoded maps of a city's regions; those used longest ago are dropped.
+
+    Args:
+        network: the denoiser.
+        most: maps kept; one takes about 0.5 MB.
+    """
+
+    def __init__(self, network: MapReader, most: int = CACHED_MAPS) -> None:
+        self._network = network
+        self._most = most
+        self._kept: OrderedDict[tuple[int, int], EncodedMap] = OrderedDict()
+
+    @torch.no_grad()
+    def encode(self, place: Indices, counts: Floats, device: torch.device) -> EncodedMap:
+        """The encoded maps of U regions.
+
+        Args:
+            place: (U, 2) which regions.
+            counts: (U, S, S) their maps; always the same for the same place.
+            device: of the network.
+        """
+        keys = [(int(row), int(col)) for row, col in place]
+        missing = [i for i, key in enumerate(keys) if key not in self._kept]
+        if missing:
+            maps = torch.from_numpy(network_input(counts[missing])).to(device)
+            fresh = self._network.encode(maps)
+            for number, i in enumerate(missing):
+                # a copy: a view would keep the whole batch in memory
+                part = fresh.select(torch.tensor([number], device=device))
+                self._kept[keys[i]] = part
+        found = [self._kept[key] for key in keys]
+        for key in keys:
+            self._kept.move_to_end(key)
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+        return EncodedMap(
+            torch.cat([part.tokens for part in found]),
+            torch.cat([part.fine for part in found]),
+            torch.cat([part.coarse for part in found]),
+        )
+
+
 def network_sampler(
     network: MapReader,
     config: SamplerConfig,
@@ -203,9 +249,11 @@ def network_sampler(
 ) -> PieceSampler:
     """The network as a source of pieces, for :class:`engine.models.tddpm.assembly.TripBuilder`."""
     device = next(network.parameters()).device
+    cache = MapCache(network)
 
     def sample(request: PieceRequest) -> NDArray[np.float32]:
-        maps = torch.from_numpy(network_input(request.counts)).to(device)
+        maps = cache.encode(request.place, request.counts, device)
+        seen = maps.select(torch.from_numpy(request.region).to(device))
         given = PieceInput(
             torch.from_numpy(request.valid)[:, None].to(device),
             torch.from_numpy(request.known)[:, None].to(device),
@@ -213,7 +261,7 @@ def network_sampler(
             torch.from_numpy(request.conditions.as_input())[:, None].to(device),
         )
         estimate = torch.zeros_like(given.points)
-        for step in sample_pieces(network, maps, given, config, generator):
+        for step in sample_pieces(network, seen, given, config, generator):
             estimate = step.estimate
             if listen is not None:
                 listen(step.evaluations, step.total)

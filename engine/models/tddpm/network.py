@@ -58,6 +58,10 @@ class EncodedMap:
     fine: Tensor
     coarse: Tensor
 
+    def select(self, region: Tensor) -> "EncodedMap":
+        """The maps of an index, in its order, with repetitions."""
+        return EncodedMap(self.tokens[region], self.fine[region], self.coarse[region])
+
 
 @dataclass(frozen=True, eq=False)
 class PieceInput:
@@ -119,6 +123,14 @@ class MapReader(nn.Module):
         tokens = torch.where(keep, tokens, self.no_map.expand_as(tokens))
         return EncodedMap(tokens, fine * keep[..., None], coarse * keep[..., None])
 
+    def encode_nothing(self, like: EncodedMap) -> EncodedMap:
+        """What the denoiser reads when the maps are dropped; nothing is computed."""
+        return EncodedMap(
+            self.no_map.expand_as(like.tokens),
+            torch.zeros_like(like.fine),
+            torch.zeros_like(like.coarse),
+        )
+
     def forward(self, x_t: Tensor, time_R: Tensor, given: PieceInput, seen: EncodedMap) -> Tensor:
         """Velocity ``noise - data`` at each point.
 
@@ -138,7 +150,10 @@ class MapReader(nn.Module):
         local = self._look_around(state, seen)
         flags = torch.stack([given.known, given.valid], dim=-1).to(state.dtype)
         inputs = torch.cat([state, flags, local], dim=-1) * given.valid[..., None]
-        tokens = self.embed(inputs.reshape(regions * pieces, length // patch, -1))
+        # positions need all their digits: half precision would round them to 6 m
+        with torch.autocast(x_t.device.type, enabled=False):
+            flat = inputs.float().reshape(regions * pieces, length // patch, -1)
+            tokens = self.embed(flat)
         place = torch.arange(length // patch, device=x_t.device)
         tokens = tokens + sinusoids(place, tokens.shape[-1], 1_000.0)
         mask = given.valid.reshape(regions * pieces, length // patch, patch).any(dim=-1)
@@ -148,7 +163,8 @@ class MapReader(nn.Module):
         map_tokens = seen.tokens.repeat_interleave(pieces, dim=0)
         for block in self.blocks:
             tokens = block(tokens, map_tokens, mask, steer)
-        return self.out(self.norm(tokens)).reshape(x_t.shape)
+        with torch.autocast(x_t.device.type, enabled=False):
+            return self.out(self.norm(tokens.float())).reshape(x_t.shape)
 
     def _look_around(self, state: Tensor, seen: EncodedMap) -> Tensor:
         flat = state.flatten(1, 2)

@@ -57,7 +57,7 @@ class SamplerConfig:
 @torch.no_grad()
 def sample_pieces(
     network: MapReader,
-    maps_RSS: Tensor,
+    seen: EncodedMap,
     given: PieceInput,
     config: SamplerConfig,
     generator: torch.Generator,
@@ -68,7 +68,7 @@ def sample_pieces(
 
     Args:
         network: the denoiser.
-        maps_RSS: scaled maps, one a region.
+        seen: the encoded maps, one a region.
         given: what is known of the pieces.
         config: steps and guidance.
         generator: of the initial noise; on the CPU.
@@ -77,11 +77,8 @@ def sample_pieces(
         One step per evaluation; the last estimate is the sample, (R, K, L, 2) canonical.
     """
     noise = torch.randn((*given.valid.shape, 2), generator=generator)
-    x_t = noise.to(maps_RSS.device)
-    seen = network.encode(maps_RSS)
-    blind = None
-    if config.guidance > 1:
-        blind = network.encode(maps_RSS, torch.zeros(len(maps_RSS), dtype=torch.bool))
+    x_t = noise.to(seen.tokens.device)
+    blind = network.encode_nothing(seen) if config.guidance > 1 else None
     for done, (time, following) in enumerate(pairwise(config.times()), start=1):
         velocity = _guided(network, x_t, time, given, (seen, blind), config.guidance)
         x_0 = torch.where(given.known[..., None], given.points, x_t - time * velocity)

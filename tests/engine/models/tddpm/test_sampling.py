@@ -9,6 +9,7 @@ from engine.models.tddpm.closed_loop import OccupancyLedger, touches
 from engine.models.tddpm.conditions import NUM_FEATURES, NUM_GROUPS
 from engine.models.tddpm.generation import (
     GenerationConfig,
+    MapCache,
     TrajectoryModel,
     generate_trips,
 )
@@ -134,11 +135,36 @@ def test_sampler_reaches_a_single_target(evaluations):
     oracle = Oracle(SMALL)
     maps, given = inputs()
     oracle.target = torch.randn(2, 3, 16, 2)
-    steps = list(sample_pieces(oracle, maps, given, SamplerConfig(evaluations), torch.Generator()))
+    steps = list(
+        sample_pieces(
+            oracle, oracle.encode(maps), given, SamplerConfig(evaluations), torch.Generator()
+        )
+    )
     assert [s.evaluations for s in steps] == list(range(1, evaluations + 1))
     free = ~given.known
     torch.testing.assert_close(steps[-1].estimate[free], oracle.target[free], atol=1e-5, rtol=0)
     torch.testing.assert_close(steps[-1].estimate[given.known], given.points[given.known])
+
+
+@torch.no_grad()
+def test_nothing_is_what_a_dropped_map_is(network):
+    maps, _ = inputs()
+    seen = network.encode(maps, torch.zeros(2, dtype=torch.bool))
+    nothing = network.encode_nothing(network.encode(maps))
+    for name in ("tokens", "fine", "coarse"):
+        torch.testing.assert_close(getattr(seen, name), getattr(nothing, name))
+
+
+def test_cached_maps_are_those_of_their_region(network):
+    counts = np.random.default_rng(0).random((3, 64, 64))
+    place = np.array([[0, 0], [0, 16], [16, 0]])
+    cache = MapCache(network, most=2)
+    cpu = torch.device("cpu")
+    first = cache.encode(place, counts, cpu)
+    order = np.array([2, 0])
+    again = cache.encode(place[order], counts[order], cpu)
+    torch.testing.assert_close(again.fine, first.fine[order], atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(again.tokens, first.tokens[order], atol=1e-5, rtol=1e-4)
 
 
 def test_guidance_of_one_is_none(network):
@@ -146,7 +172,9 @@ def test_guidance_of_one_is_none(network):
 
     def last(guidance):
         g = torch.Generator().manual_seed(3)
-        return list(sample_pieces(network, maps, given, SamplerConfig(3, guidance=guidance), g))[-1]
+        config = SamplerConfig(3, guidance=guidance)
+        with torch.no_grad():
+            return list(sample_pieces(network, network.encode(maps), given, config, g))[-1]
 
     plain, strong = last(1.0).estimate, last(3.0).estimate
     torch.testing.assert_close(plain, last(1.0).estimate)
