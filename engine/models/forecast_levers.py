@@ -1,0 +1,107 @@
+"""What a user can change about a forecast's input, and nothing that the networks do not see.
+
+Each lever takes windows and returns windows; one that changes nothing returns the same numbers
+bit for bit. A closed street is a changed adjacency, which only the direct network knows.
+
+Shapes: B windows, T history, N sensors.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from engine.errors import SensorError
+from engine.models.forecast_windows import WindowBatch
+
+
+def scale_history(
+    batch: WindowBatch, sensors: Sequence[int], factor: float, last_steps: int
+) -> WindowBatch:
+    """An incident: the last steps of some sensors multiplied, 0.4 for a cut by 60 %.
+
+    Args:
+        batch: the windows.
+        sensors: column numbers.
+        factor: from 0 up; 1 changes nothing.
+        last_steps: how many steps before now, 1 to T.
+
+    Raises:
+        SensorError: a sensor, the factor or the number of steps does not exist.
+    """
+    _check_sensors(batch, sensors)
+    history = batch.history_BTN.shape[1]
+    if not (0 <= factor < float("inf")) or not 1 <= last_steps <= history:
+        raise SensorError(
+            "The incident does not fit the history.",
+            f"factor {factor}, last {last_steps} of {history} steps",
+        )
+    history_BTN = batch.history_BTN.clone()
+    history_BTN[:, history - last_steps :, list(sensors)] *= factor
+    return replace(batch, history_BTN=history_BTN)
+
+
+def silence_sensors(batch: WindowBatch, sensors: Sequence[int]) -> WindowBatch:
+    """Sensors that have measured nothing in the whole history.
+
+    Raises:
+        SensorError: there is no such sensor.
+    """
+    _check_sensors(batch, sensors)
+    heard_BTN = batch.history_valid_BTN.clone()
+    heard_BTN[:, :, list(sensors)] = False
+    return replace(
+        batch,
+        history_valid_BTN=heard_BTN,
+        history_BTN=torch.where(heard_BTN, batch.history_BTN, 0.0),
+    )
+
+
+def shift_clock(
+    batch: WindowBatch, steps_per_day: int, by_steps: int = 0, weekday: int | None = None
+) -> WindowBatch:
+    """The same readings at another time of day, or on another day of the week.
+
+    Args:
+        batch: the windows.
+        steps_per_day: slots of a day.
+        by_steps: later, or earlier when negative; weekdays that are known move along.
+        weekday: Monday 0 ... Sunday 6 of the last step seen; None leaves it.
+
+    Raises:
+        SensorError: there is no such weekday.
+    """
+    if weekday is not None and weekday not in range(7):
+        raise SensorError("A weekday is a number from 0 (Monday) to 6 (Sunday).", str(weekday))
+    moved_BS = batch.slot_BS + by_steps
+    weekday_BS = batch.weekday_BS
+    days_BS = torch.div(moved_BS, steps_per_day, rounding_mode="floor")
+    weekday_BS = torch.where(weekday_BS < 0, weekday_BS, (weekday_BS + days_BS) % 7)
+    slot_BS = moved_BS % steps_per_day
+    if weekday is not None:
+        last = batch.history_BTN.shape[1] - 1
+        midnights_BS = torch.cumsum(slot_BS.diff(dim=1, prepend=slot_BS[:, :1]) < 0, dim=1)
+        weekday_BS = (weekday + midnights_BS - midnights_BS[:, last : last + 1]) % 7
+    return replace(batch, slot_BS=slot_BS, weekday_BS=weekday_BS)
+
+
+def close_links(adjacency_NN: Tensor, pairs: Sequence[tuple[int, int]]) -> Tensor:
+    """The street network without the links between these pairs, in both directions.
+
+    Raises:
+        SensorError: a sensor of a pair does not exist.
+    """
+    closed_NN = adjacency_NN.clone()
+    for i, j in pairs:
+        if not (0 <= i < len(closed_NN) and 0 <= j < len(closed_NN)):
+            raise SensorError("There is no such pair of sensors.", f"{i}, {j}")
+        closed_NN[i, j] = closed_NN[j, i] = 0.0
+    return closed_NN
+
+
+def _check_sensors(batch: WindowBatch, sensors: Sequence[int]) -> None:
+    num_sensors = batch.history_BTN.shape[2]
+    wrong = [sensor for sensor in sensors if not 0 <= sensor < num_sensors]
+    if wrong:
+        raise SensorError("There is no such sensor.", f"{wrong[0]} of {num_sensors}")
