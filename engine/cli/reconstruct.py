@@ -39,6 +39,9 @@ def add_bench(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     _add_inputs(command)
     command.add_argument("--masks", default=BENCHMARK, help="names, separated by commas")
+    command.add_argument("--paper", help="weights of the paper's system, to compare")
+    command.add_argument("--paper-steps", type=int, help="its sampler steps; all by default")
+    command.add_argument("--urbanfm", help="weights of UrbanFM, to compare")
     command.add_argument("--num-frames", type=int, help="only the first frames, for a quick look")
     command.add_argument("--json", type=Path, help="file to write the figures to")
     command.set_defaults(run=run_bench)
@@ -127,18 +130,32 @@ def _frame_numbers(text: str, count: int) -> range:
 
 def run_bench(args: argparse.Namespace) -> int:
     """Compare all methods, print a table, write the figures."""
-    from engine.evaluation.reconstruction import Sampled, baselines, compare, first_frames
-    from engine.models.weights import write_atomically
+    from engine.evaluation.reconstruction import (
+        PaperSampled,
+        Plain,
+        Sampled,
+        baselines,
+        compare,
+        first_frames,
+    )
+    from engine.models.baselines.urbanfm import UrbanFMFill, load_urbanfm
+    from engine.models.diffrecon.paper.system import load_paper
+    from engine.models.weights import find_weights, write_atomically
 
     system = load_system(args.weights, args.threads)
     series = read_series(args.field, system)
     if args.num_frames:
         series = first_frames(series, args.num_frames)
     methods: dict[str, Method] = {"ours": Sampled(system, args.samples, args.steps)}
+    if args.paper:
+        paper = load_paper(find_weights(args.paper))
+        methods["paper"] = PaperSampled(paper, args.samples, args.paper_steps)
     methods |= baselines(system.profile)
+    if args.urbanfm:
+        methods["urbanfm"] = Plain(UrbanFMFill(load_urbanfm(find_weights(args.urbanfm))), 1)
     masks = args.masks.split(",")
     figures: dict[str, dict[str, Row]] = {}
-    rows = compare(series, methods, masks, system.config.lags, args.seed)
+    rows = compare(series, methods, masks, args.seed)
     console = Console(file=sys.stderr)
     for mask, method, row in track(
         rows, "comparing", total=len(masks) * len(methods), console=console

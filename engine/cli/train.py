@@ -7,9 +7,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from platformdirs import user_cache_path
 from rich.console import Console
@@ -18,8 +19,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from engine.errors import InputError, JobCancelledError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from engine.models.flows import FlowSeries
-    from engine.training.loop import Trainer
+    from engine.training.loop import Task, Trainer
     from engine.training.recipes import Recipe
 
 VALID_SHARE = 0.2
@@ -43,48 +46,115 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
 
 
 def run_reconstruct(args: argparse.Namespace) -> int:
-    """Train all members, calibrate their bands, write weights and card."""
+    """Train what the recipe names; write weights and card."""
     import torch
 
-    from engine.evaluation.calibration import measure_bands
-    from engine.models.diffrecon.ours.objective import Networks
-    from engine.models.diffrecon.ours.system import save_reconstructor
-    from engine.training.cards import training_card
-    from engine.training.loop import Trainer
-    from engine.training.recipes import read_recipe
-    from engine.training.reconstruction import ReconstructionTask
+    from engine.training.recipes import System, read_recipe
 
     torch.set_num_threads(args.threads)
     recipe = read_recipe(args.config)
     train, valid = _read_data(args, recipe)
     folder = args.checkpoints or user_cache_path("citybrush") / "training" / recipe.name
-    members: list[Networks] = []
-    seconds = 0.0
+    trainings = {
+        System.OURS: _train_ours,
+        System.PAPER: _train_paper,
+        System.URBANFM: _train_urbanfm,
+    }
     with _stop_requests() as should_stop:
-        for seed in recipe.seeds:
-            task = ReconstructionTask(train, valid, recipe.network_config(train), seed)
-            settings = recipe.training_config(seed)
-            trainer = Trainer(task, settings, folder / f"seed-{seed}", should_stop.is_set)
-            _show(trainer, f"{recipe.name}, seed {seed}")
-            if should_stop.is_set():
-                raise JobCancelledError("Training was stopped; the same command continues it.")
-            seconds += trainer.seconds
-            best = trainer.best
-            if not isinstance(best, Networks):
-                raise TypeError(type(best).__name__)
-            members.append(best)
-    system = task.system(members)
-    metrics = task.figures(system)
-    system.bands = measure_bands(system, valid)
-    system.card = training_card(
-        recipe.name, recipe.data, recipe.training, recipe.seeds, seconds, metrics
-    )
-    if recipe.field:
-        system.card["field"] = recipe.field.to_json()
-    save_reconstructor(args.out, system, half=True)
+        session = _Session(recipe, train, valid, folder, should_stop)
+        trainings[recipe.system](session, args.out)
     if args.json:
         print(args.out.with_suffix(".json").read_text("utf-8"))
     return 0
+
+
+@dataclass
+class _Session:
+    """One run of the command: data, recipe, and the time spent so far."""
+
+    recipe: "Recipe"
+    train: "FlowSeries"
+    valid: "FlowSeries"
+    folder: Path
+    should_stop: threading.Event
+    seconds: float = 0.0
+
+    def fit(self, task: "Task[Any]", seed: int, name: str) -> "Trainer":
+        """Train one task to its end.
+
+        Raises:
+            JobCancelledError: a stop was asked for; the state is saved.
+        """
+        from engine.training.loop import Trainer
+
+        settings = self.recipe.training_config(seed)
+        trainer = Trainer(task, settings, self.folder / name, self.should_stop.is_set)
+        _show(trainer, f"{self.recipe.name}, {name}")
+        if self.should_stop.is_set():
+            raise JobCancelledError("Training was stopped; the same command continues it.")
+        self.seconds += trainer.seconds
+        return trainer
+
+    def card(self, metrics: "Mapping[str, float]") -> dict[str, Any]:
+        """The card of what was trained."""
+        from engine.training.cards import training_card
+
+        recipe = self.recipe
+        card = training_card(
+            recipe.name, recipe.data, recipe.training, recipe.seeds, self.seconds, metrics
+        )
+        return {**card, "field": recipe.field.to_json()} if recipe.field else card
+
+
+def _train_ours(session: _Session, out: Path) -> None:
+    from engine.evaluation.calibration import measure_bands
+    from engine.models.diffrecon.ours.config import Config
+    from engine.models.diffrecon.ours.objective import Networks
+    from engine.models.diffrecon.ours.system import save_reconstructor
+    from engine.training.reconstruction import ReconstructionTask
+
+    config = Config.from_json(session.recipe.network_settings(session.train))
+    members = []
+    for seed in session.recipe.seeds:
+        task = ReconstructionTask(session.train, session.valid, config, seed)
+        best = session.fit(task, seed, f"seed-{seed}").best
+        members.append(cast(Networks, best))
+    system = task.system(members)
+    system.bands = measure_bands(system, session.valid)
+    system.card = session.card(task.figures(system))
+    save_reconstructor(out, system, half=True)
+
+
+def _train_paper(session: _Session, out: Path) -> None:
+    from engine.models.diffrecon.paper.config import Config
+    from engine.models.diffrecon.paper.objective import Stages
+    from engine.models.diffrecon.paper.system import save_paper
+    from engine.training.paper import PaperTask
+
+    recipe = session.recipe
+    config = Config.from_json(recipe.network_settings(session.train))
+    seed, stages = recipe.seeds[0], None
+    for phase in recipe.phases:
+        task = PaperTask(session.train, session.valid, config, seed, phase, stages)
+        trainer = session.fit(task, seed, phase.value)
+        stages = cast(Stages, trainer.best)
+    if stages is None:
+        raise InputError("The recipe names no phase to train.", recipe.name)
+    system = task.system(stages)
+    system.card = {**session.card(trainer.curve[-1]), "phases": list(recipe.phases)}
+    save_paper(out, system)
+
+
+def _train_urbanfm(session: _Session, out: Path) -> None:
+    from engine.models.baselines.urbanfm import Config, UrbanFM, save_urbanfm
+    from engine.training.urbanfm import UrbanFMTask
+
+    settings = session.recipe.network_settings(session.train)
+    settings.pop("window")
+    seed = session.recipe.seeds[0]
+    task = UrbanFMTask(session.train, session.valid, Config(**settings), seed)
+    trainer = session.fit(task, seed, f"seed-{seed}")
+    save_urbanfm(out, cast(UrbanFM, trainer.best), session.card(trainer.curve[-1]))
 
 
 def _read_data(args: argparse.Namespace, recipe: "Recipe") -> tuple["FlowSeries", "FlowSeries"]:

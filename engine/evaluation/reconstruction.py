@@ -18,9 +18,13 @@ from engine.models.baselines.historical import HistoricalMean, HistoricalShare
 from engine.models.baselines.interpolation import Bicubic, NearestFill
 from engine.models.baselines.profile import Profile
 from engine.models.diffrecon.ours.system import Reconstructor
+from engine.models.diffrecon.paper.system import PaperReconstructor, all_lags
 from engine.models.flows import FlowSeries, Maps
 from engine.models.masks import named_masks
 from engine.models.observations import Observations, observe_in_order
+
+BAND = (0.05, 0.95)
+"""Quantiles of samples between which nine tenths lie."""
 
 Row = dict[str, float | None]
 
@@ -45,6 +49,11 @@ class Answers:
 class Method(Protocol):
     """Anything that reconstructs frames; the truth is only for scoring samples as they come."""
 
+    @property
+    def lags(self) -> tuple[int, ...]:
+        """Base steps back to each earlier frame that it looks at."""
+        ...
+
     def answer(self, seen: Observations, truth: Maps, seed: int) -> Answers:
         """Reconstruct every frame."""
         ...
@@ -64,6 +73,7 @@ class Plain:
 
     estimator: Estimator
     evaluations: int = 0
+    lags: tuple[int, ...] = ()
 
     def answer(self, seen: Observations, truth: Maps, seed: int) -> Answers:
         """Its estimate of every frame."""
@@ -79,6 +89,11 @@ class Sampled:
     samples: int = 16
     evaluations: int = 8
 
+    @property
+    def lags(self) -> tuple[int, ...]:
+        """As the system was trained."""
+        return self.system.config.lags
+
     def answer(self, seen: Observations, truth: Maps, seed: int) -> Answers:
         """Its estimates, the score of its samples, the coverage of its bands."""
         maps, scores, covered, evaluations = [], [], [], 0
@@ -91,6 +106,39 @@ class Sampled:
             covered.append(coverage(last.lower, last.upper, truth[frame]))
             evaluations = last.evaluations
         return Answers(np.stack(maps), float(np.mean(scores)), float(np.mean(covered)), evaluations)
+
+
+@dataclass(frozen=True, eq=False)
+class PaperSampled:
+    """The paper's system: the mean of its samples, and the band between their quantiles."""
+
+    system: PaperReconstructor
+    samples: int = 16
+    evaluations: int | None = None
+
+    @property
+    def lags(self) -> tuple[int, ...]:
+        """As the system was trained."""
+        return all_lags(self.system.config)
+
+    def answer(self, seen: Observations, truth: Maps, seed: int) -> Answers:
+        """Its estimates, the score of its samples, the coverage of their quantiles."""
+        maps, scores, covered = [], [], []
+        for frame in range(len(seen)):
+            drawn = self.system.sample(
+                seen[frame : frame + 1], seed + frame, self.samples, self.evaluations
+            )
+            lower, upper = np.quantile(drawn, BAND, axis=0)
+            maps.append(drawn.mean(0))
+            scores.append(ranked_probability_score(drawn, truth[frame]).mean())
+            covered.append(coverage(lower, upper, truth[frame]))
+        chain = self.evaluations or self.system.config.num_steps
+        return Answers(
+            np.stack(maps),
+            float(np.mean(scores)),
+            float(np.mean(covered)),
+            2 * chain * self.samples,
+        )
 
 
 def baselines(profile: Profile) -> dict[str, Method]:
@@ -108,7 +156,6 @@ def compare(
     series: FlowSeries,
     methods: Mapping[str, Method],
     masks: Sequence[str],
-    lags: Sequence[int],
     seed: int,
 ) -> Iterator[tuple[str, str, Row]]:
     """Every method on every mask.
@@ -117,7 +164,6 @@ def compare(
         series: the truth; nothing before its beginning is known.
         methods: by name.
         masks: names of mask patterns.
-        lags: base steps back to each earlier frame that may be looked at.
         seed: of masks and samples.
 
     Yields:
@@ -127,8 +173,8 @@ def compare(
     truth = series.frames(series.regular_starts())
     for mask in masks:
         drawn = named_masks(mask, len(truth), series.coarse_shape, seed)
-        seen = observe_in_order(series, drawn, lags)
         for name, method in methods.items():
+            seen = observe_in_order(series, drawn, method.lags)
             started = time.perf_counter()
             answers = method.answer(seen, truth, seed)
             seconds = time.perf_counter() - started

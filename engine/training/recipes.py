@@ -7,19 +7,30 @@
     [network]                    sizes of the networks
     [training]                   the loop's settings
     seeds = [0, 1, 2]            one member each
+    system = "ours"              or "paper", or "urbanfm"
+    phases = ["joint"]           of the paper's system; pretraining, then joint, if not given
 """
 
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from engine.errors import InputError
-from engine.models.diffrecon.ours.config import Config
+from engine.models.diffrecon.paper.objective import Phase
 from engine.models.fieldfiles import FieldRecipe
 from engine.models.flows import FlowSeries
 from engine.training.loop import TrainingConfig
+
+
+class System(StrEnum):
+    """What can be trained."""
+
+    OURS = "ours"
+    PAPER = "paper"
+    URBANFM = "urbanfm"
 
 
 @dataclass(frozen=True)
@@ -32,7 +43,9 @@ class Recipe:
         field: which part of a field file is meant; None for a city's field.
         network: sizes of the networks.
         training: settings of the loop.
-        seeds: one member each.
+        seeds: one member each; the paper's system and UrbanFM use the first.
+        system: which system is trained.
+        phases: of the paper's system, in order.
     """
 
     name: str
@@ -41,13 +54,11 @@ class Recipe:
     network: Mapping[str, Any]
     training: Mapping[str, Any]
     seeds: tuple[int, ...]
+    system: System = System.OURS
+    phases: tuple[Phase, ...] = (Phase.PRETRAINING, Phase.JOINT)
 
-    def network_config(self, series: FlowSeries) -> Config:
-        """Sizes of the networks for a series.
-
-        Raises:
-            InputError: a setting is missing or unknown.
-        """
+    def network_settings(self, series: FlowSeries) -> dict[str, Any]:
+        """Sizes of the networks for a series: its own, and those of the recipe."""
         rows, cols = series.coarse_shape
         own = {
             "rows": rows,
@@ -56,7 +67,7 @@ class Recipe:
             "slots_per_day": series.slots_per_day,
             "window": series.window,
         }
-        return Config.from_json({**own, **self.network})
+        return {**own, **self.network}
 
     def training_config(self, seed: int) -> TrainingConfig:
         """Settings of the loop for one member.
@@ -86,6 +97,8 @@ def read_recipe(path: Path) -> Recipe:
             dict(data["network"]),
             dict(data["training"]),
             tuple(int(seed) for seed in data["seeds"]),
+            System(data.get("system", System.OURS)),
+            tuple(Phase(phase) for phase in data.get("phases", list(Phase))),
         )
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError("The training recipe cannot be read.", f"{path.name}: {error}") from error

@@ -8,7 +8,10 @@ observed one first.
 Source: arXiv 1902.05377, section 3.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +22,9 @@ from engine.models.conservation import block_sums, repeat_blocks
 from engine.models.dropout import SeededDropout
 from engine.models.flows import Maps
 from engine.models.observations import Observations
+from engine.models.weights import fill_module, load_weights, save_weights
 
+KIND = "urbanfm"
 TINY = 1e-7
 
 
@@ -166,3 +171,23 @@ class UrbanFMFill:
             for i in range(len(seen))
         ]
         return torch.cat(rows).numpy()
+
+
+def save_urbanfm(path: Path, network: UrbanFM, card: Mapping[str, Any]) -> None:
+    """Write a network as a weight file with its card."""
+    state = {name: tensor.float() for name, tensor in network.state_dict().items()}
+    save_weights(path, state, {**card, "kind": KIND, "config": asdict(network.config)})
+
+
+def load_urbanfm(path: Path) -> UrbanFM:
+    """The network that :func:`save_urbanfm` wrote.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or of another kind.
+    """
+    tensors, card = load_weights(path)
+    if card.get("kind") != KIND:
+        raise WeightsError("These weights are not UrbanFM's.", path.name)
+    network = UrbanFM(Config(**card["config"]))
+    fill_module(network, tensors)
+    return network.eval()

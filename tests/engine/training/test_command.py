@@ -139,6 +139,52 @@ def test_bench_sample_reports_speed(folder, capsys):
     assert 0 < report["achieved_flops"] < 10 * report["peak_flops"]
 
 
+PAPER = (
+    RECIPE.split("[network]")[0]
+    + """
+[network]
+lags = [12, 1]
+series = 4
+d_model = 8
+heads = 2
+layers = 1
+kernels = 2
+width = 8
+num_steps = 4
+"""
+    + RECIPE[RECIPE.index("[training]") :]
+)
+URBANFM = (
+    RECIPE.split("[network]")[0]
+    + """
+[network]
+width = 8
+blocks = 1
+external = 8
+"""
+    + RECIPE[RECIPE.index("[training]") :]
+)
+
+
+def test_the_papers_system_and_urbanfm_stand_beside_ours(folder):
+    for name, text in (("paper", PAPER), ("urbanfm", URBANFM)):
+        (folder / f"{name}.toml").write_text(f'system = "{name}"\n{text}')
+        words = list(train_words(folder, f"{name}.toml"))
+        words[words.index("--out") + 1] = folder / f"{name}.safetensors"
+        words[-1] = folder / f"checkpoints-{name}"
+        assert run(*words) == 0
+    assert json.loads((folder / "paper.json").read_text())["phases"] == ["pretraining", "joint"]
+    out = folder / "all.json"
+    words = ["bench", "reconstruct", "--weights", folder / "small.safetensors", "--json", out]
+    words += ["--paper", folder / "paper.safetensors", "--paper-steps", 2]
+    words += ["--urbanfm", folder / "urbanfm.safetensors", "--field", folder / "valid.npz"]
+    assert run(*words, "--masks", "fix40", "--num-frames", 3, "--samples", 3, "--steps", 2) == 0
+    methods = json.loads(out.read_text())["fix40"]
+    assert methods["paper"]["evaluations"] == 2 * 2 * 3
+    assert 0 <= methods["paper"]["coverage90"] <= 1
+    assert methods["urbanfm"]["coverage90"] is None
+
+
 @pytest.mark.parametrize("frames", ["99", "-1", "5:3", "some"])
 def test_impossible_frames_are_refused(folder, frames):
     words = ("reconstruct", "--weights", folder / "small.safetensors", "--field")
