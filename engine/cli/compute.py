@@ -130,7 +130,7 @@ def _measure(num_tries: int, seed: int) -> dict[str, Any]:
             with measuring.open_service(settings, num_workers) as service:
                 measuring.wait_ready(service)
                 measuring.measure_throughput(service, num_workers, 10)  # loads torch
-                rate = measuring.measure_throughput(service, 12, 1500)
+                rate = measuring.measure_throughput(service, 12, 300)
             figures[f"samplers_per_s_{num_workers}_workers"] = rate
     return figures
 

@@ -159,7 +159,7 @@ def test_a_job_that_hogs_is_stopped_with_its_worker(remote):
 
 
 @pytest.mark.slow
-def test_a_server_that_vanishes_stops_its_jobs(remote, shell):
+def test_a_server_that_leaves_stops_its_jobs(remote, shell):
     with ComputeService(shell.settings()) as other:
         _reach(other)
         handle = other.submit(Job("engine.compute.drills.count", 600.0))
