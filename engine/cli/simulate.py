@@ -32,7 +32,9 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     commands = area.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_adlershof(commands)
     _add_day(commands)
-    figures = commands.add_parser("figures", help="draw the figures of a simulated city again")
+    figures = commands.add_parser(
+        "figures", help="draw the figures of a simulated city again, and fill in its README"
+    )
     figures.add_argument("city", nargs="?", default="adlershof", help="id of a city, or its folder")
     figures.add_argument("--out", type=Path, help="folder; the city's own 'figures' when left out")
     figures.set_defaults(run=run_figures)
@@ -115,11 +117,15 @@ def run_day(args: argparse.Namespace) -> int:
 def run_figures(args: argparse.Namespace) -> int:
     """Draw the figures of a city."""
     from engine.cities import City
+    from engine.simulation.facts import update_readme
     from engine.simulation.figures import draw_figures
 
     folder = _folder(args.city)
-    for path in draw_figures(City(folder), args.out or folder / "figures"):
+    city = City(folder)
+    for path in draw_figures(city, args.out or folder / "figures"):
         print(path)
+    if args.out is None:
+        update_readme(city, folder / "README.md")
     return 0
 
 

@@ -15,9 +15,11 @@ The map of the package, from the ground up:
 * :mod:`~engine.simulation.day` puts these together: :func:`simulate_day`;
   :mod:`~engine.simulation.whatif` compares a day with and without edits: :func:`simulate_what_if`.
 * :mod:`~engine.simulation.production`, :mod:`~engine.simulation.catalogue`,
-  :mod:`~engine.simulation.basemap`, :mod:`~engine.simulation.assembly` and
+  :mod:`~engine.simulation.basemap`, :mod:`~engine.simulation.geography`,
+  :mod:`~engine.simulation.assembly` and
   :mod:`~engine.simulation.building` make the embedded city; :mod:`~engine.simulation.figures`
-  draws its figures; :mod:`~engine.simulation.measuring` times it all.
+  and :mod:`~engine.simulation.facts` show what came out;
+  :mod:`~engine.simulation.measuring` times it all.
 
 The two functions and :func:`load_model` are what the rest of the engine uses::
 

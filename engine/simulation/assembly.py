@@ -1,25 +1,13 @@
 """Putting the finished days together as a city in the format of :mod:`engine.cities`."""
 
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
-from shapely import (
-    GeometryCollection,
-    MultiLineString,
-    MultiPoint,
-    MultiPolygon,
-    Polygon,
-    box,
-    union_all,
-    voronoi_polygons,
-)
-from shapely.geometry import LineString
-from shapely.geometry.base import BaseGeometry
 
 from engine.cities import CityMetadata, CityWriter, InterventionSpec, SegmentSeries, Source, Split
 from engine.cities.trajectories import TrajectoryBatch
@@ -28,22 +16,21 @@ from engine.simulation import adlershof as place
 from engine.simulation.basemap import read_basemap
 from engine.simulation.calendar import describe_day, local_midnight, real_seconds
 from engine.simulation.catalogue import Planned
-from engine.simulation.construction import to_degrees
 from engine.simulation.events import day_events
+from engine.simulation.geography import sensor_ids, sensor_table, street_table, zone_table
 from engine.simulation.inputs import POINT_STEP_S, SERIES_STEP_S
 from engine.simulation.model import MODEL_FILE, NET_FILE, TrafficModel
-from engine.simulation.network import ADLERSHOF_NET, RoadNetwork, read_network, sumo_home
+from engine.simulation.network import ADLERSHOF_NET, read_network, sumo_home
 from engine.simulation.outputs import FIELD_STEP_S
 from engine.simulation.production import FinishedDay, draw_tracks, load_day
-from engine.simulation.streets import find_streets
 from engine.simulation.tours import PURPOSES
 from engine.simulation.weather import day_weather
 
 NOTICE = "simulated traffic on real streets, © OpenStreetMap contributors"
-ZONE_REACH_M = 110.0
 TRIPS_A_DAY = 800
 TRIPS_AN_INTERVENTION = 2000
 TRIPS_A_PART = 16_000
+SUMMARIES_NAME = "summaries.json"
 KEPT_FILES = ("README.md", "LICENSE", "figures")
 
 
@@ -122,117 +109,24 @@ def write_city(
     target = root / model.city_id
     keep = [name for name in KEPT_FILES if (target / name).exists()]
     with CityWriter(root, city_metadata(model, len(days) // 7), keep) as writer:
-        network = read_network(model.net)
-        _write_geography(writer, model, network)
+        _write_geography(writer, model)
         _write_calendar(writer, model, days)
         finished = [load_day(work.day(day)) for day in days]
         _write_series(writer, model, finished)
         _write_trips(writer, finished, TRIPS_A_DAY)
         _write_interventions(writer, model, work, interventions)
+        writer.add_network(SUMMARIES_NAME, _summaries(finished, work, interventions))
         writer.add_network(NET_FILE.name, (work.city / NET_FILE).read_bytes())
         writer.add_network(MODEL_FILE.name, (work.city / MODEL_FILE).read_bytes())
     return target
 
 
-def _write_geography(writer: CityWriter, model: TrafficModel, network: RoadNetwork) -> None:
-    streets = find_streets(network)
-    rows = [
-        {
-            "street_id": s.id,
-            "name": s.name,
-            "kind": s.kind,
-            "speed_kmh": s.speed_kmh,
-            "lanes": s.lanes,
-            "length_m": s.length_m,
-            "car": True,
-            "edges": list(s.edges),
-            "geometry": _lines_in_degrees(network, s.lines),
-        }
-        for s in streets
-    ]
-    writer.add_streets(gpd.GeoDataFrame(rows, geometry="geometry", crs="EPSG:4326"))
+def _write_geography(writer: CityWriter, model: TrafficModel) -> None:
+    network = read_network(model.net)
+    writer.add_streets(street_table(network))
     writer.add_zones(zone_table(model, network))
     writer.add_basemap(read_basemap(sumo_home() / ADLERSHOF_NET, model.grid))
     writer.add_sensors(sensor_table(model))
-
-
-def _lines_in_degrees(network: RoadNetwork, lines: MultiLineString) -> MultiLineString:
-    return MultiLineString(
-        [
-            LineString(to_degrees(network.offset, np.array(line.coords)).round(6))
-            for line in lines.geoms
-        ]
-    )
-
-
-def zone_table(model: TrafficModel, network: RoadNetwork) -> gpd.GeoDataFrame:
-    """Zones as areas: what is nearer to their streets than to those of other zones."""
-    shapes = {edge.id: LineString(edge.shape) for edge in network.edges}
-    owners: dict[tuple[float, float], int] = {}
-    for number, zone in enumerate(model.zones):
-        for edge in zone.edges:
-            line = shapes[edge]
-            steps = max(2, int(line.length // 15))
-            for step in range(steps):
-                point = line.interpolate((step + 0.5) / steps, normalized=True)
-                owners.setdefault((round(point.x), round(point.y)), number)
-    cells = list(voronoi_polygons(MultiPoint(list(owners)), ordered=True).geoms)
-    rows = []
-    for number, zone in enumerate(model.zones):
-        own = [i for i, owner in enumerate(owners.values()) if owner == number]
-        reach = union_all([shapes[e] for e in zone.edges]).buffer(ZONE_REACH_M)
-        area = union_all([cells[i] for i in own]).intersection(reach)
-        rows.append(
-            {
-                "zone_id": zone.id,
-                "name": zone.name,
-                "kind": zone.kind,
-                "homes": zone.homes,
-                "jobs": zone.jobs,
-                "study": zone.study,
-                "leisure": zone.leisure,
-                "geometry": _area_in_degrees(model, area.simplify(1.0)),
-            }
-        )
-    return gpd.GeoDataFrame(rows, geometry="geometry", crs="EPSG:4326")
-
-
-def _area_in_degrees(model: TrafficModel, area: BaseGeometry) -> BaseGeometry:
-    parts = list(area.geoms) if isinstance(area, MultiPolygon | GeometryCollection) else [area]
-    inside = [
-        Polygon(to_degrees(model.offset_m, np.array(part.exterior.coords)).round(6))
-        for part in parts
-        if isinstance(part, Polygon) and part.area > 1
-    ]
-    return union_all(inside).intersection(box(*model.grid.bounds))
-
-
-def sensor_table(model: TrafficModel) -> pd.DataFrame:
-    """One row for each sensor, in the order of the series' columns."""
-    street_name = {street.id: street.name for street in model.streets}
-    edges = [model.edges[model.edge_index[name]] for name in model.sensors]
-    lonlat = to_degrees(model.offset_m, np.array([(e.x_m, e.y_m) for e in edges]))
-    return pd.DataFrame(
-        {
-            "sensor_id": sensor_ids(model),
-            "street_id": [e.street for e in edges],
-            "edge": [e.id for e in edges],
-            "name": [street_name[e.street] for e in edges],
-            "lon": lonlat[:, 0].round(6),
-            "lat": lonlat[:, 1].round(6),
-        }
-    )
-
-
-def sensor_ids(model: TrafficModel) -> tuple[str, ...]:
-    """Readable names of the sensors: street and number."""
-    counts: dict[str, int] = {}
-    names = []
-    for edge in model.sensors:
-        street = model.edges[model.edge_index[edge]].street
-        counts[street] = counts.get(street, 0) + 1
-        names.append(f"{street}-{'abcdefgh'[counts[street] - 1]}")
-    return tuple(names)
 
 
 def _write_calendar(writer: CityWriter, model: TrafficModel, days: Sequence[date]) -> None:
@@ -384,6 +278,18 @@ def _write_interventions(
             _write_one_day(writer, model, load_day(work.day(planned.date)), untouched)
         _write_one_day(writer, model, load_day(work.intervention(planned)), spec.edited)
         writer.add_intervention(spec)
+
+
+def _summaries(
+    days: Sequence[FinishedDay], work: WorkFolder, interventions: Sequence[Planned]
+) -> bytes:
+    """The figures of every simulated day, as JSON; times of this machine are left out."""
+    found = {day.date.isoformat(): day.summary for day in days}
+    found |= {p.id: load_day(work.intervention(p)).summary for p in interventions}
+    rows = {name: asdict(summary) for name, summary in found.items()}
+    for row in rows.values():
+        del row["sumo_s"]
+    return (json.dumps(rows, indent=1, sort_keys=True) + "\n").encode()
 
 
 def _write_one_day(writer: CityWriter, model: TrafficModel, day: FinishedDay, prefix: str) -> None:

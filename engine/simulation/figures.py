@@ -51,7 +51,7 @@ def draw_figures(city: City, folder: Path) -> Iterator[Path]:
         raise EngineError(
             "Drawing figures needs matplotlib.", "", "Install it with: pip install matplotlib."
         ) from error
-    style = {
+    style: Any = {
         "font.family": "DejaVu Sans",
         "font.size": 10,
         "axes.spines.top": False,
@@ -87,9 +87,10 @@ def _save(figure: "Figure", city: City, path: Path) -> Path:
 def _figure(width: float, height: float, columns: int = 1) -> tuple["Figure", Any]:
     """A figure that belongs to no window system."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.get_layout_engine().set(rect=(0, 0.03, 1, 0.97))  # type: ignore[union-attr]
+    engine = ConstrainedLayoutEngine(rect=(0, 0.03, 1, 0.97))
+    figure = Figure(figsize=(width, height), layout=engine)
     return figure, figure.subplots(1, columns)
 
 
@@ -127,10 +128,10 @@ def _day_profile(city: City) -> "Figure":
         xlabel="local time (h)",
         ylabel="cell entries per 30 min (thousands)",
         xlim=(0, 24),
-        ylim=(0, None),
+        ylim=(0, 1.3 * float(total.max()) / 1000),
         xticks=range(0, 25, 3),
     )
-    axes.legend(loc="upper left", title="mean and middle 80 % of the days")
+    axes.legend(loc="upper center", ncols=2, title="mean and middle 80 % of the days")
     return figure
 
 
@@ -153,7 +154,7 @@ def _week_profile(city: City) -> "Figure":
         title="A week",
         ylabel="cell entries per 30 min (thousands)",
         xlim=(0, 168),
-        ylim=(0, None),
+        ylim=(0, 1.2 * float(total.max()) / 1000),
         xticks=np.arange(7) * 24 + 12,
         xticklabels=WEEKDAY_NAMES,
     )
@@ -216,9 +217,9 @@ def _speed_by_time(
         bottom = (count[:, sensors] * keep).reshape(-1, steps, len(sensors)).sum((0, 2))
         smooth = np.ones(6)
         line = np.convolve(top, smooth, "same") / np.maximum(np.convolve(bottom, smooth, "same"), 1)
-        enough = np.convolve(bottom, smooth, "same") > 50
+        line[np.convolve(bottom, smooth, "same") <= 50] = np.nan
         clock = np.arange(steps) / 12
-        axes.plot(clock[enough], line[enough], color=color, lw=1.8, label=f"working days, {label}")
+        axes.plot(clock, line, color=color, lw=1.8, label=f"working days, {label}")
     axes.set(
         title=f"Speed on the {len(sensors)} busiest segments",
         xlabel="local time (h)",
@@ -238,7 +239,7 @@ def _trips(city: City) -> "Figure":
         "all others": (ORANGE, purposes != "through"),
     }
     for axes, values, top, unit in (
-        (left, lengths / 1000, 5.0, "length (km)"),
+        (left, lengths / 1000, 3.5, "length (km)"),
         (right, minutes, 15.0, "duration (min)"),
     ):
         bins = np.linspace(0, top, 51)
@@ -256,7 +257,9 @@ def _trips(city: City) -> "Figure":
 
 def _trip_sizes(city: City) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Length (m), duration (min) and purpose of all trips, from their points."""
-    lengths, minutes, purposes = [], [], []
+    lengths: list[NDArray[Any]] = []
+    minutes: list[NDArray[Any]] = []
+    purposes: list[str] = []
     for batch in city.trajectories():
         lat = batch.lat_deg
         x = np.diff(batch.lon_deg) * 111_320 * np.cos(np.radians(lat[:-1]))
