@@ -67,6 +67,7 @@ class _Arrays:
 def deck_to_json(deck: pdk.Deck) -> dict[str, Any]:
     """What pydeck describes, as plain values; pydeck's own text is indented, four times as long."""
     description: dict[str, Any] = json.loads(deck.to_json())
+    description.pop("mapStyle", None)  # a placeholder; the component draws no remote style
     return description
 
 

@@ -5,6 +5,8 @@ handler and of a frame, what a time step sends, and how long a map takes to appe
 strokes on this machine, with software WebGL; another load on the machine shows in them.
 """
 
+# ruff: noqa: T201
+
 import argparse
 import contextlib
 import statistics
@@ -27,18 +29,33 @@ WATCH = """() => {
     globalThis.answers = [];
     let released = 0;
     addEventListener('pointerup', () => { released = performance.now(); }, true);
-    new MutationObserver(() => { if (released) { answers.push(performance.now() - released); released = 0; } })
-        .observe(line.parentElement.parentElement, {subtree: true, childList: true, characterData: true});
+    const heard = () => {
+        if (released) answers.push(performance.now() - released);
+        released = 0;
+    };
+    new MutationObserver(heard).observe(
+        line.parentElement.parentElement, {subtree: true, childList: true, characterData: true});
 }"""
-FRAMES = """() => { const map = [...__citymap.maps][0]; globalThis.uploads = []; globalThis.draws = [];
-    const {scene} = map, set = scene.deck.setProps.bind(scene.deck);
-    const layers = scene.layers;
-    scene.layers = () => { const t = performance.now(), made = layers(); globalThis.composed = performance.now() - t; return made; };
-    scene.deck.setProps = props => { const t = performance.now(); set(props); if (props.layers) uploads.push(composed + performance.now() - t); };
-    let begin = 0;
-    scene.deck.setProps({onBeforeRender: () => { begin = performance.now(); }});
-    const after = scene.deck.props.onAfterRender;
-    scene.deck.setProps({onAfterRender: info => { draws.push(performance.now() - begin); after(info); }});
+FRAMES = """() => {
+    const {scene} = [...__citymap.maps][0], set = scene.deck.setProps.bind(scene.deck);
+    const {layers} = scene, after = scene.deck.props.onAfterRender;
+    let begin = 0, composing = 0;
+    globalThis.uploads = [];
+    globalThis.draws = [];
+    scene.layers = () => {
+        const start = performance.now(), made = layers();
+        composing = performance.now() - start;
+        return made;
+    };
+    set({
+        onBeforeRender: () => { begin = performance.now(); },
+        onAfterRender: info => { draws.push(performance.now() - begin); after(info); },
+    });
+    scene.deck.setProps = props => {
+        const start = performance.now();
+        set(props);
+        if (props.layers) uploads.push(composing + performance.now() - start);
+    };
 }"""
 
 

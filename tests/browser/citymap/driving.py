@@ -114,10 +114,14 @@ class MapDriver:
         state = self.page.evaluate(
             f"""async () => {{
                 const map = {MAP}, canvas = await map.scene.capture(1);
-                const {{data}} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-                const colors = new Set();
-                for (let i = 0; i < data.length; i += 4 * 97) colors.add(data[i] << 16 | data[i + 1] << 8 | data[i + 2]);
-                return {{lost: map.scene.gl.isContextLost(), contexts: __citymap.liveContexts.size, maps: __citymap.maps.size, colors: colors.size}};
+                const draw = canvas.getContext('2d'), colors = new Set();
+                const pixels = new Uint32Array(
+                    draw.getImageData(0, 0, canvas.width, canvas.height).data.buffer);
+                for (let i = 0; i < pixels.length; i += 97) colors.add(pixels[i]);
+                return {{
+                    lost: map.scene.gl.isContextLost(), colors: colors.size,
+                    contexts: __citymap.liveContexts.size, maps: __citymap.maps.size,
+                }};
             }}"""
         )
         assert state["lost"] is False

@@ -1,6 +1,7 @@
 """axe-core finds nothing serious, in light and in dark, in every kind of map."""
 
 import pytest
+
 from tests.browser.citymap.driving import APP, MapDriver
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")

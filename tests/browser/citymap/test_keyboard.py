@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from tests.browser.citymap.driving import APP, MapDriver
 
 N = 12

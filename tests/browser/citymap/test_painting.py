@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from tests.browser.citymap.driving import APP, MapDriver
 
 N = 16
@@ -139,9 +140,8 @@ def test_occupancy_tools(serve, page):
     # streets on the same map
     driver.button("street").click()
     middle = driver.ask("map.mode.streets.lines[5][0]")
-    x, y = driver.ask(
-        f"map.scene.project({[(middle[0][0] + middle[1][0]) / 2, (middle[0][1] + middle[1][1]) / 2]})"
-    )
+    place = [(middle[0][0] + middle[1][0]) / 2, (middle[0][1] + middle[1][1]) / 2]
+    x, y = driver.ask(f"map.scene.project({place})")
     box = page.locator(".map").bounding_box()
     page.mouse.click(box["x"] + x, box["y"] + y)
     driver.wait_revision()

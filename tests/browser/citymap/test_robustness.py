@@ -1,10 +1,11 @@
-"""What must not disturb a map: reruns, page switches, other tabs, other charts, bad browsers, bad data."""
+"""What must not disturb a map: reruns, page switches, other tabs and charts, bad data."""
 
 import http.server
 import threading
 
 import numpy as np
 import pytest
+
 from tests.browser.citymap.driving import APP, MAP, READY, MapDriver
 
 SWITCH = "tests/browser/citymap/apps/switch_app.py"

@@ -1,6 +1,7 @@
 """One finger paints, two fingers move the map."""
 
 import pytest
+
 from tests.browser.citymap.driving import APP, MapDriver
 
 

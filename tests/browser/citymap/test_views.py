@@ -3,6 +3,7 @@
 import struct
 
 import pytest
+
 from tests.browser.citymap.driving import APP, MapDriver
 
 N = 12
@@ -49,7 +50,8 @@ def test_linked_views(serve, page, tmp_path):
     driver.button("reset-camera").click()
     cell = 4 * N + 5
     x, y = driver.ask(
-        f"map.scene.project(map.topology.centre({cell}), map.mode.views[0].sheet.heights[{cell}] * map.heightM)"
+        f"map.scene.project(map.topology.centre({cell}), "
+        f"map.mode.views[0].sheet.heights[{cell}] * map.heightM)"
     )
     page.mouse.move(box["x"] + x, box["y"] + y)
     tip = page.locator(".tooltip")

@@ -15,7 +15,7 @@ ATTACKS = [
     f"<svg><animate onbegin={RUN} attributeName=x dur=1s>",
     f"<math><mtext></mtext><img src=x onerror={RUN}></math>",
     f"<body onload={RUN}>",
-    f"<iframe srcdoc='<script>parent.__attacked=1</script>'>",
+    "<iframe srcdoc='<script>parent.__attacked=1</script>'>",
     f"<iframe src=javascript:{RUN}>",
     f"<a href=javascript:{RUN} autofocus onfocus={RUN}>x</a>",
     f"javascript:{RUN}",

@@ -1,4 +1,4 @@
-"""A small real city for the maps of the tests: Adlershof, from the SUMO package, read by sumolib."""
+"""A small real city for the tests' maps: Adlershof, from the SUMO package, read by sumolib."""
 
 from functools import lru_cache
 from pathlib import Path

@@ -26,6 +26,7 @@ from pages.shared.citymap import (
     view_maps,
     view_trips,
 )
+from pages.shared.state import component_state
 
 st.set_page_config(layout="wide")
 query = st.query_params
@@ -38,8 +39,9 @@ def options(label: str, **more: object) -> MapOptions:
 
 
 def out(text: str) -> None:
-    st.session_state["runs"] = st.session_state.get("runs", 0) + 1
-    st.text(f"out: {text} runs={st.session_state['runs']}")
+    store = component_state()
+    store["runs"] = store.get("runs", 0) + 1
+    st.text(f"out: {text} runs={store['runs']}")
 
 
 def digest(values: np.ndarray, kind: str) -> str:
@@ -56,7 +58,6 @@ def mask() -> None:
         key="mask",
         options=options("Sensors"),
         available=available if query.get("holes") else None,
-        version=st.session_state.get("version", 0),
     )
     gone = np.flatnonzero(~result.observed)
     out(
@@ -143,7 +144,8 @@ def views() -> None:
         version=("views", n, steps, query.get("views")),
     )
     out(
-        f"cell={chosen.cell} row={chosen.row} col={chosen.col} step={chosen.step} view={chosen.view}"
+        f"cell={chosen.cell} row={chosen.row} col={chosen.col} "
+        f"step={chosen.step} view={chosen.view}"
     )
 
 

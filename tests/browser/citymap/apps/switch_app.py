@@ -3,14 +3,14 @@
 import sys
 from pathlib import Path
 
-import numpy as np
 import streamlit as st
 
 sys.path.insert(0, str(Path(__file__).parent))
 import city
-import pydeck as pdk
 
+from engine.render.deck import heat_deck
 from pages.shared.citymap import ColorScale, HeatView, MapOptions, paint_occupancy
+from pages.shared.state import component_state
 
 st.set_page_config(layout="wide")
 chart = st.query_params.get("chart", "")
@@ -18,16 +18,9 @@ n = int(st.query_params.get("n", "16"))
 
 
 def native() -> None:
-    layer = pdk.Layer("ScatterplotLayer", [{"p": [13.53, 52.43]}], get_position="p", get_radius=99)
-    st.pydeck_chart(
-        pdk.Deck(
-            layers=[layer],
-            map_provider=None,
-            initial_view_state=pdk.ViewState(longitude=13.53, latitude=52.43, zoom=12),
-        ),
-        height=200,
-        key="native",
-    )
+    values = city.occupancy(8, 8)
+    view = HeatView("People", values, ColorScale.of(values, "people"))
+    st.pydeck_chart(heat_deck(city.grid(8), view, city.basemap()), height=200, key="native")
 
 
 if chart == "first":
@@ -39,8 +32,9 @@ if not st.checkbox("Hide the map"):
         city.grid(n), base, key="map", options=options, scale=ColorScale(0, 120, "people")
     )
     changed = int((painted.values.astype("f4") != base.astype("f4")).sum())
-    st.session_state["runs"] = st.session_state.get("runs", 0) + 1
-    st.text(f"revision={painted.revision} changed={changed} runs={st.session_state['runs']}")
+    store = component_state()
+    store["runs"] = store.get("runs", 0) + 1
+    st.text(f"revision={painted.revision} changed={changed} runs={store['runs']}")
 if chart == "last":
     native()
 st.button("Rerun")
