@@ -4,7 +4,9 @@ import argparse
 import json
 import re
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,6 +25,7 @@ from engine.errors import InputError, ScenarioError
 Steps = TypeVar("Steps")
 HOUR_S = 3600
 MOST_STREETS_SHOWN = 8
+LOG_EVERY_S = 15.0
 EXAMPLE_DAY = "2025-05-15"
 
 
@@ -221,8 +224,9 @@ def _cancelling() -> Iterator[Callable[[], bool]]:
 
 
 def _drive(steps: Iterator[Any]) -> Any:  # noqa: ANN401 - whatever the iterator yields last
-    """Show the progress of an iterator and return its last item."""
+    """Show the progress of an iterator, as a bar or in a log, and return its last item."""
     last: Any = None
+    logged_at = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -230,6 +234,9 @@ def _drive(steps: Iterator[Any]) -> Any:  # noqa: ANN401 - whatever the iterator
         for step in steps:
             if hasattr(step, "share") and hasattr(step, "message"):
                 bar.update(task, completed=step.share, description=step.message)
+                if not console.is_terminal and time.monotonic() - logged_at > LOG_EVERY_S:
+                    logged_at = time.monotonic()
+                    print(f"{step.share:4.0%} {step.message}", file=sys.stderr, flush=True)
             last = step
     return last
 

@@ -1,6 +1,7 @@
 """A simulated city in figures, as Markdown tables drawn from its data alone."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def update_readme(city: City, path: Path) -> None:
         raise StorageError("The README could not be written.", str(path)) from error
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     rule = tuple("---" if i == 0 else "---:" for i in range(len(head)))
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
 

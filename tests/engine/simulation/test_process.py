@@ -157,3 +157,26 @@ def test_missing_sumo_is_said(model, monkeypatch, tmp_path):
     monkeypatch.setenv("SUMO_HOME", str(tmp_path))
     with pytest.raises(SimulatorMissingError):
         list(simulate_day(model, DAY, hours=(10, 10.5)))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_line_ends_cleanly_on_a_signal(built, number, tmp_path):
+    words = ["simulate", "day", "--city", str(built.net.parents[1]), "--hours", "0-24"]
+    command = subprocess.Popen(
+        [sys.executable, "-m", "engine", *words],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    try:
+        running = wait_for(lambda: simulators(command.pid))
+        command.send_signal(number)
+        _, errors = command.communicate(timeout=20)
+    finally:
+        command.kill()
+    assert command.returncode == 130
+    assert "Cancelled" in errors
+    assert not [p for p in running if p.is_running() and p.status() != "zombie"]
+    assert list(tmp_path.iterdir()) == []
