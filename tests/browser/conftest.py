@@ -134,12 +134,17 @@ def _no_browser(reason: str) -> None:
     pytest.skip(reason)
 
 
+def find_chromium() -> str | None:
+    """The browser to drive: what ``CHROMIUM`` names, or the first one installed."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    found = (path for name in names if (path := shutil.which(name)))
+    return os.environ.get("CHROMIUM") or next(found, None)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """One headless Chromium with software WebGL."""
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    found = (path for name in names if (path := shutil.which(name)))
-    executable = os.environ.get("CHROMIUM") or next(found, None)
+    executable = find_chromium()
     if executable is None:
         _no_browser("no Chromium is installed")
     try:

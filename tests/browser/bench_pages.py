@@ -1,0 +1,80 @@
+"""How quickly the product opens: ``python tests/browser/bench_pages.py`` prints its figures.
+
+Starts the real server afresh for each round and drives a real Chromium. Figures are seconds,
+medians over the rounds; machines differ, so compare them within one run.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tests.browser.conftest import FLAGS, Servers, find_chromium  # noqa: E402
+from tests.browser.citymap.driving import READY  # noqa: E402
+
+MIB = 2**20
+
+
+def measure_round(browser, city):
+    """One fresh server: seconds to answer, to the start page, to the map; memory."""
+    figures = {}
+    with tempfile.TemporaryDirectory() as logs:
+        servers = Servers(Path(logs))
+        try:
+            began = time.perf_counter()
+            address = servers("app.py")
+            figures["server answers"] = time.perf_counter() - began
+            page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+            began = time.perf_counter()
+            page.goto(f"{address}/?city={city}")
+            page.get_by_role("link", name="Explore the city").first.wait_for()
+            figures["start page, first visit"] = time.perf_counter() - began
+            for visit in ("first", "second"):
+                page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+                began = time.perf_counter()
+                page.goto(f"{address}/city?city={city}")
+                page.wait_for_function(READY)
+                figures[f"map on the City page, {visit} visit"] = time.perf_counter() - began
+            third = browser.new_context().new_page()
+            third.goto(f"{address}/city?city={city}")
+            third.wait_for_function(READY)
+            server = psutil.Process(servers.process(address).pid)
+            figures["server memory with three sessions, MiB"] = server.memory_info().rss / MIB
+        finally:
+            servers.stop()
+    return figures
+
+
+def main():
+    """Print the medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--city", default="adlershof")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=find_chromium(), headless=True, args=list(FLAGS)
+        )
+        rounds = [measure_round(browser, args.city) for _ in range(args.rounds)]
+        browser.close()
+    medians = {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
+    if args.json:
+        print(json.dumps(medians, indent=1))
+        return
+    for name, value in medians.items():
+        print(f"{name:44s} {value:8.2f}")
+
+
+if __name__ == "__main__":
+    main()
