@@ -16,7 +16,7 @@ from engine.simulation.calendar import DAY_S, day_length_s, real_seconds
 from engine.simulation.demand import draw_day
 from engine.simulation.events import day_events
 from engine.simulation.inputs import WARM_UP_S, Clock, wetness, write_additional, write_trips
-from engine.simulation.interventions import Plan, apply_edits
+from engine.simulation.interventions import Plan, change_demand, close_streets
 from engine.simulation.model import TrafficModel
 from engine.simulation.outputs import (
     Tracks,
@@ -53,7 +53,7 @@ class Summary:
     """A simulated day in figures.
 
     Args:
-        trips_planned: trips that want to depart in the counted hours.
+        trips_planned: trips that are to depart in the counted hours and can be made.
         trips_done: of them, those that arrived before the end.
         trips_moved: trips that begin or end around the corner of a closed street.
         trips_diverted: trips that use another gate, since theirs is cut off.
@@ -209,23 +209,24 @@ def plan_trips(
 ) -> tuple[Plan, NDArray[np.float64]]:
     """The trips of the counted hours and the warm-up, with their times in the run, ascending.
 
-    The warm-up of the first hours is the end of the day before, without edits.
+    The warm-up of the first hours is the end of the day before: it knows closures, not the other
+    edits. Its trips have negative keys and negative times.
     """
-    plan = apply_edits(model, day, draw_day(model, day, seed), edits, seed)
+    trips = change_demand(model, day, draw_day(model, day, seed), edits, seed)
     zone = model.zone_info
-    real = np.array([real_seconds(day, w, zone) for w in plan.trips["depart_s"].tolist()])
-    trips, when = plan.trips, clock_times(clock, real)
+    real = np.array([real_seconds(day, w, zone) for w in trips["depart_s"].tolist()])
+    when = clock_times(clock, real)
     if clock.begin_s < WARM_UP_S:
         eve = draw_day(model, day - timedelta(days=1), seed)
         late = eve[eve["depart_s"] >= DAY_S - WARM_UP_S]
-        late["key"] = -late["key"]
+        late["key"], late["depart_s"] = -late["key"], late["depart_s"] - DAY_S
         trips = np.concatenate([late, trips])
-        when = np.concatenate([clock_times(clock, late["depart_s"] - DAY_S), when])
+        when = np.concatenate([clock_times(clock, late["depart_s"]), when])
     inside = (when >= 0) & (when < WARM_UP_S + clock.length_s)
     order = np.argsort(when[inside], kind="stable")
-    chosen = trips[inside][order]
-    kept = Plan(chosen, plan.closures, plan.moved, plan.diverted, plan.avoided, plan.impossible)
-    return kept, when[inside][order]
+    chosen, when = trips[inside][order], when[inside][order]
+    plan = close_streets(model, chosen, edits, when >= WARM_UP_S)
+    return plan, when[np.isin(chosen["key"], plan.trips["key"])]
 
 
 def clock_times(clock: Clock, real_s: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -241,7 +242,7 @@ def _write_inputs(
     clock: Clock,
     folder: Path,
 ) -> None:
-    wet = wetness(day_weather(model.seed, day), plan.trips["depart_s"])
+    wet = wetness(day_weather(model.seed, day), plan.trips["depart_s"] % DAY_S)
     write_trips(model, plan.trips, sumo_s, wet, folder / "trips.rou.xml")
     events = day_events(model, day)
     write_additional(model, day, plan, events, clock, folder / "day.add.xml")
@@ -307,7 +308,7 @@ def _collect(  # noqa: PLR0913
 def _summarise(plan: Plan, trips: TripTable, teleports: int, took_s: float) -> Summary:
     hours = max(float(trips.duration_s.sum()), 1e-9) / 3600
     return Summary(
-        trips_planned=int((plan.trips["key"] > 0).sum()),
+        trips_planned=plan.num_counted,
         trips_done=len(trips.keys),
         trips_moved=plan.moved,
         trips_diverted=plan.diverted,

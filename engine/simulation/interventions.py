@@ -8,7 +8,7 @@
 * An **attraction** adds visitors on top.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
@@ -51,7 +51,8 @@ class Plan:
     """A day's trips after the edits.
 
     Args:
-        trips: records of :data:`engine.simulation.demand.TRIP`, sorted.
+        trips: records of :data:`engine.simulation.demand.TRIP`.
+        num_counted: how many of them the figures are about.
         closures: when which edges are closed.
         moved: trips that begin or end around the corner of a closed street.
         diverted: trips that use another gate.
@@ -60,6 +61,7 @@ class Plan:
     """
 
     trips: np.ndarray
+    num_counted: int
     closures: tuple[Closure, ...] = ()
     moved: int = 0
     diverted: int = 0
@@ -69,11 +71,13 @@ class Plan:
 
 @dataclass
 class _Counts:
+    """What happened to the trips of these keys."""
+
+    keys: NDArray[np.int64]
     moved: int = 0
     diverted: int = 0
     avoided: int = 0
     impossible: int = 0
-    lost: list[int] = field(default_factory=list)
 
 
 def apply_edits(
@@ -83,6 +87,17 @@ def apply_edits(
 
     Raises:
         UnknownStreetError: a closed street does not exist.
+        ScenarioError: a zone does not exist, or an edit is of a kind that streets do not have.
+    """
+    return close_streets(model, change_demand(model, day, trips, edits, seed), edits)
+
+
+def change_demand(
+    model: TrafficModel, day: date, trips: np.ndarray, edits: tuple[Edit, ...], seed: int
+) -> np.ndarray:
+    """The trips with scaled zones and attractions, sorted.
+
+    Raises:
         ScenarioError: a zone does not exist, or an edit is of a kind that streets do not have.
     """
     attractions = 0
@@ -97,12 +112,34 @@ def apply_edits(
                 "The simulator takes closed streets, scaled demand and attractions only.",
                 type(edit).__name__,
             )
+    return sort_trips(trips)
+
+
+def close_streets(
+    model: TrafficModel,
+    trips: np.ndarray,
+    edits: tuple[Edit, ...],
+    counted: NDArray[np.bool_] | None = None,
+) -> Plan:
+    """The trips with detours around closed streets, in the same order.
+
+    Args:
+        model: the city.
+        trips: records of :data:`engine.simulation.demand.TRIP`.
+        edits: all edits; only closures matter.
+        counted: (trips,) which trips the plan's figures are about; all when None.
+
+    Raises:
+        UnknownStreetError: a closed street does not exist.
+    """
     closures = find_closures(model, edits)
-    counts = _Counts()
+    counts = _Counts(trips["key"] if counted is None else trips["key"][counted])
     for begin_s, end_s, closed in _periods(closures):
         trips = _detour(model, trips, (begin_s, end_s), closed, counts)
+    num_counted = int(np.isin(trips["key"], counts.keys).sum())
     return Plan(
-        sort_trips(trips),
+        trips,
+        num_counted,
         closures,
         counts.moved,
         counts.diverted,
@@ -201,7 +238,9 @@ def _detour(
 ) -> np.ndarray:
     """Adapt the trips that are on the road while the edges are closed."""
     trips = trips.copy()
-    inside = (trips["depart_s"] >= window[0] - EN_ROUTE_S) & (trips["depart_s"] < window[1])
+    first_s = window[0] - EN_ROUTE_S if window[0] > 0 else -DAY_S
+    inside = (trips["depart_s"] >= first_s) & (trips["depart_s"] < window[1])
+    counted = np.isin(trips["key"], counts.keys)
     reach = model.reachable(closed)
     useful = _useful_edges(model, closed, reach)
     moved = np.zeros(len(trips), dtype=bool)
@@ -211,7 +250,7 @@ def _detour(
         lost = inside & (trips[f"{end}_gate"] < 0) & ~is_useful[trips[end]]
         trips[end][lost] = nearest[trips[end][lost]]
         moved |= lost
-    counts.moved += int(moved.sum())
+    counts.moved += int((moved & counted).sum())
     stuck = inside & ~reach[trips["origin"], trips["target"]]
     stuck |= inside & (
         np.isin(trips["origin"], list(closed)) | np.isin(trips["target"], list(closed))
@@ -219,10 +258,10 @@ def _detour(
     dropped = np.zeros(len(trips), dtype=bool)
     for row in np.flatnonzero(stuck):
         dropped[row] = not _divert(model, trips, int(row), closed, reach)
-    counts.diverted += int((stuck & ~dropped).sum())
+    counts.diverted += int((stuck & ~dropped & counted).sum())
     through = (trips["origin_gate"] >= 0) & (trips["target_gate"] >= 0)
-    counts.avoided += int((dropped & through).sum())
-    counts.impossible += int((dropped & ~through).sum())
+    counts.avoided += int((dropped & through & counted).sum())
+    counts.impossible += int((dropped & ~through & counted).sum())
     return np.asarray(trips[~dropped])
 
 
