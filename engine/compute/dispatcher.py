@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 Message = dict[str, Any]
 MAX_LOSSES = 2
+MAX_DEATHS = 3
 _TICK_S = 0.25
 
 
@@ -88,6 +89,7 @@ class Dispatcher:
         self.runs: dict[str, Run] = {}
         self.cluster: Cluster | None = None
         self.error: EngineError | None = None
+        self._num_deaths = 0  # of clusters, since a job last started on one
         self.inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         self._fates: weakref.WeakKeyDictionary[JobHandle, Fate] = weakref.WeakKeyDictionary()
 
@@ -151,6 +153,7 @@ class Dispatcher:
         with self.lock:
             run.worker, run.started_s = message["worker"], time.monotonic()
         fate.last_worker = run.worker
+        self._num_deaths = 0
         if run.verdict is not None:
             return
         worker = self.cluster.registry.find(run.worker) if self.cluster is not None else None
@@ -224,9 +227,13 @@ class Dispatcher:
                 return
             self.cluster = None
         logger.warning("the compute cluster at %s is gone", address)
+        self._num_deaths += 1
         for run in list(self.runs.values()):
             self._lose(run, is_blamed=bool(run.worker))
         cluster.close()
+        if self._num_deaths >= MAX_DEATHS:
+            self._num_deaths = 0
+            self._give_up(unusable(self.settings.scheduler))
 
     # ---- decisions ----
 

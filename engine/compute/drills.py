@@ -52,6 +52,16 @@ def count(request: float, _: JobContext) -> JobSteps:
     return num_steps
 
 
+def wander(request: int, context: JobContext) -> JobSteps:
+    """A random walk of ``request`` steps of 10 ms each: slow, cheap, and the seed's alone."""
+    generator, place = context.numpy_generator(), np.zeros(2)
+    for step in range(request):
+        time.sleep(0.01)
+        place = place + generator.normal(size=2)
+        yield Progress((step + 1) / request, "Wandering", place)
+    return place
+
+
 def hog(request: float, _: JobContext) -> JobSteps:
     """Compute in Python for ``request`` seconds without a single step."""
     yield Progress(0.0, "Hogging")

@@ -197,8 +197,10 @@ async def _run(plans: tuple[WorkerPlan, ...], answer: TextIO, closed: asyncio.Ev
     from distributed import Scheduler, Security
 
     logging.getLogger("distributed").setLevel(logging.WARNING)
+    # what they say when a client or a worker leaves unasked, with whole messages in it, is known
+    # to the server anyway, which says it in words
     for noisy in ("distributed.comm", "distributed.process", "distributed.scheduler"):
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+        logging.getLogger(noisy).disabled = True
     dask.config.set(_CONFIG)
     security = Security.temporary()
     async with Scheduler(

@@ -20,7 +20,7 @@ def service() -> Iterator[ComputeService]:
 @pytest.fixture(scope="module")
 def victim() -> Iterator[ComputeService]:
     """One worker of the module's own, with little memory, to be mistreated."""
-    settings = replace(SETTINGS, num_workers=1, worker_memory_bytes=600 * 2**20)
+    settings = replace(SETTINGS, num_workers=1, worker_memory_bytes=450 * 2**20)
     with ComputeService(settings) as own:
         assert own.wait_ready(READY_S)
         yield own

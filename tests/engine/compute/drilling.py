@@ -5,8 +5,8 @@ import time
 from engine.compute import ComputeService, ComputeSettings, Job, JobHandle, JobState
 
 SETTINGS = ComputeSettings(num_workers=2, worker_memory_bytes=2**30, cancel_grace_s=1.0)
-READY_S = 60.0
-WAIT_S = 30.0
+READY_S = 120.0
+WAIT_S = 120.0  # a bound on hanging, not a measurement
 
 
 def run(service: ComputeService, name: str, request=None, **options) -> JobHandle:

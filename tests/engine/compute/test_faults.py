@@ -9,8 +9,7 @@ import psutil
 import pytest
 
 from engine.compute import ComputeService, Job, JobState, WorkerState
-from engine.compute.measuring import sampling_job
-from engine.errors import JobFailedError
+from engine.errors import ComputeError, JobFailedError
 from tests.engine.compute.drilling import (
     READY_S,
     SETTINGS,
@@ -40,15 +39,15 @@ def test_a_job_whose_worker_dies_twice_fails_and_the_next_one_runs(victim):
 
 
 def test_a_worker_killed_from_outside_comes_back_and_the_answer_is_the_same(victim):
-    undisturbed = victim.submit(sampling_job("a", num_steps=300, seed=9)).result(WAIT_S)
-    handle = victim.submit(sampling_job("a", num_steps=300, seed=9))
+    handle = run(victim, "wander", 200, seed=9)
     wait_until(lambda: handle.status.fraction > 0)
     (worker,) = victim.devices()
     assert worker.state is WorkerState.BUSY
     psutil.Process(worker.pid).kill()
     wait_until(lambda: handle.status.state is JobState.QUEUED)
     assert victim.devices()[0].state is WorkerState.RESTARTING
-    assert np.array_equal(handle.result(WAIT_S).maps, undisturbed.maps)
+    undisturbed = run(victim, "wander", 200, seed=9).result(WAIT_S)
+    assert np.array_equal(handle.result(WAIT_S), undisturbed)
     assert handle.status.attempt == 2
     assert victim.devices()[0].pid != worker.pid
 
@@ -92,6 +91,24 @@ def test_a_cluster_that_dies_is_started_again_and_its_job_runs_again(victim):
     assert victim.embedded_pid not in (0, pid)
     _, alive = psutil.wait_procs(old, timeout=10)
     assert not alive
+
+
+def test_a_cluster_that_dies_again_and_again_is_given_up(tmp_path, monkeypatch):
+    # a worker command that ends at once: no worker ever comes, and then the cluster is killed
+    service = ComputeService(replace(SETTINGS, num_workers=1))
+    monkeypatch.setenv("DASK_DISTRIBUTED__WORKER__PRELOAD", str(tmp_path / "nowhere.py"))
+    with service:
+        handle, killed = run(service, "echo"), set()
+        while not handle.is_done:
+            pid = service.embedded_pid
+            if pid and pid not in killed:
+                killed.add(pid)
+                os.kill(pid, signal.SIGKILL)
+            handle.wait(0.05)
+        assert len(killed) == 3
+        with pytest.raises(ComputeError, match="cannot be used"):
+            handle.result()
+        assert service.status().state == "unreachable"
 
 
 def test_closing_cancels_what_runs_and_leaves_no_process():
