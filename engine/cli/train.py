@@ -63,14 +63,18 @@ def run_reconstruct(args: argparse.Namespace) -> int:
     with _stop_requests() as should_stop:
         session = _Session(recipe, train, valid, folder, should_stop)
         trainings[recipe.system](session, args.out)
-    if args.json:
+    if args.json and session.is_main:
         print(args.out.with_suffix(".json").read_text("utf-8"))
     return 0
 
 
 @dataclass
 class _Session:
-    """One run of the command: data, recipe, and the time spent so far."""
+    """One run of the command: data, recipe, and the time spent so far.
+
+    With several processes (``accelerate launch -m engine train ...``), each trains its part of
+    every batch and only the main one writes weights.
+    """
 
     recipe: "Recipe"
     train: "FlowSeries"
@@ -78,6 +82,7 @@ class _Session:
     folder: Path
     should_stop: threading.Event
     seconds: float = 0.0
+    is_main: bool = True
 
     def fit(self, task: "Task[Any]", seed: int, name: str) -> "Trainer":
         """Train one task to its end.
@@ -93,6 +98,7 @@ class _Session:
         if self.should_stop.is_set():
             raise JobCancelledError("Training was stopped; the same command continues it.")
         self.seconds += trainer.seconds
+        self.is_main = trainer.accelerator.is_main_process
         return trainer
 
     def card(self, metrics: "Mapping[str, float]") -> dict[str, Any]:
@@ -119,6 +125,8 @@ def _train_ours(session: _Session, out: Path) -> None:
         task = ReconstructionTask(session.train, session.valid, config, seed)
         best = session.fit(task, seed, f"seed-{seed}").best
         members.append(cast(Networks, best))
+    if not session.is_main:
+        return
     system = task.system(members)
     system.bands = measure_bands(system, session.valid)
     system.card = session.card(task.figures(system))
@@ -140,6 +148,8 @@ def _train_paper(session: _Session, out: Path) -> None:
         stages = cast(Stages, trainer.best)
     if stages is None:
         raise InputError("The recipe names no phase to train.", recipe.name)
+    if not session.is_main:
+        return
     system = task.system(stages)
     system.card = {**session.card(trainer.curve[-1]), "phases": list(recipe.phases)}
     save_paper(out, system)
@@ -154,7 +164,8 @@ def _train_urbanfm(session: _Session, out: Path) -> None:
     seed = session.recipe.seeds[0]
     task = UrbanFMTask(session.train, session.valid, Config(**settings), seed)
     trainer = session.fit(task, seed, f"seed-{seed}")
-    save_urbanfm(out, cast(UrbanFM, trainer.best), session.card(trainer.curve[-1]))
+    if session.is_main:
+        save_urbanfm(out, cast(UrbanFM, trainer.best), session.card(trainer.curve[-1]))
 
 
 def _read_data(args: argparse.Namespace, recipe: "Recipe") -> tuple["FlowSeries", "FlowSeries"]:

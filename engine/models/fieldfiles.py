@@ -41,7 +41,7 @@ class FieldRecipe:
     slots_per_day: int
     window: int = 1
     magnification: int = 4
-    first_slot: int | None = 0
+    first_slot: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as :meth:`from_json` takes them back."""
@@ -60,15 +60,6 @@ class FieldRecipe:
             return cls((rows[0], rows[1]), (cols[0], cols[1]), **rest)
         except (KeyError, TypeError, IndexError) as error:
             raise FieldError("The field's recipe cannot be read.", str(error)) from error
-
-
-DIDI_CHENGDU = FieldRecipe((5, 37), (2, 34), 0, slots_per_day=144, window=3)
-"""40 x 40 cells at 10 minutes: the dense 32 x 32, total flow, 30-minute frames."""
-
-BIKENYC = FieldRecipe((25, 57), (0, 32), 0, slots_per_day=24)
-"""80 x 32 cells, hourly: the 32 x 32 that holds most trips, first channel."""
-
-RECIPES: Mapping[str, FieldRecipe] = {"didi-chengdu": DIDI_CHENGDU, "bikenyc": BIKENYC}
 
 
 def _declared_bytes(path: Path) -> int:

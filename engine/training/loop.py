@@ -182,7 +182,7 @@ class Trainer:
             self.step += 1
             figures = self._validate() if self._is_due(self.config.validate_every) else {}
             self.seconds = time.monotonic() - started
-            stopping = self.should_stop()
+            stopping = self._is_stopping()
             if stopping or self._is_due(self.config.checkpoint_every):
                 self._save()
             pace = self.seconds / self.step
@@ -190,6 +190,14 @@ class Trainer:
             yield Progress(self.step, self.config.steps, loss, self.seconds, remaining, figures)
             if stopping:
                 return
+
+    def _is_stopping(self) -> bool:
+        """Whether any process was asked to stop: all have to end after the same step."""
+        asked = self.should_stop()
+        if self.accelerator.num_processes == 1:
+            return asked
+        flag = torch.tensor(float(asked), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(flag, "sum") > 0)
 
     def _is_due(self, every: int) -> bool:
         return self.step % every == 0 or self.step == self.config.steps

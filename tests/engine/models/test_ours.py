@@ -152,6 +152,17 @@ def test_any_grid_size():
     assert system.estimate(seen_with(series=series, config=config)[:1]).shape == (1, 24, 24)
 
 
+def test_64_by_64_coarse_cells_with_their_past():
+    series = small_series(days=2, size=128)
+    config = dataclasses.replace(CONFIG, rows=64, cols=64)
+    system = Reconstructor(config, fit_profile(series).step_means(0), [shaken(config)])
+    answer = last(
+        system.reconstruct(seen_with(series=series, config=config)[13:14], samples=2, evaluations=1)
+    )
+    assert answer.samples.shape == (2, 128, 128)
+    assert answer.conservation < 1e-4
+
+
 @pytest.mark.parametrize(("samples", "evaluations"), [(-1, 4), (999, 4), (4, 0), (4, 999)])
 def test_caps(samples, evaluations):
     with pytest.raises(InputError, match="out of range"):

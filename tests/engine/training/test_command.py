@@ -166,6 +166,7 @@ external = 8
 )
 
 
+@pytest.mark.slow
 def test_the_papers_system_and_urbanfm_stand_beside_ours(folder):
     for name, text in (("paper", PAPER), ("urbanfm", URBANFM)):
         (folder / f"{name}.toml").write_text(f'system = "{name}"\n{text}')

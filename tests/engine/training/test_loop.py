@@ -52,7 +52,7 @@ def test_learning_rate_rises_and_falls():
 
 def test_validation_improves_on_a_small_city():
     config = TrainingConfig(
-        steps=60, batch_size=16, validate_every=20, warmup_steps=10, half=False, learning_rate=5e-3
+        steps=30, batch_size=16, validate_every=10, warmup_steps=10, half=False, learning_rate=5e-3
     )
     trainer = Trainer(small_task(dropout=0.0), config)
     states = list(trainer.run())
