@@ -59,7 +59,9 @@ class OccupancyLedger:
     def region_weights(self, num_next: float) -> Floats:
         """(R,) how many of the next ``num_next`` points each region should receive.
 
-        The deficit of its middle part's share; where that is negative, a small rest of p(r).
+        What p(r) wants of all points up to then, less what the region has; points in overlaps
+        count for each region in the proportion in which p(r) counts them. A region that has too
+        many keeps a twentieth of its share, so that none is ever left out for good.
         """
         share = self._region_sums(self._share)
         have = self._region_sums(self._have)

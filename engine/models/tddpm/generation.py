@@ -24,7 +24,6 @@ from engine.models.tddpm.sampling import SamplerConfig, sample_pieces
 from engine.models.tddpm.tracks import Floats, Indices, Tracks, join_tracks
 
 MAX_TRIPS = 10_000_000
-MAX_TRIP_POINTS = 1_024
 FIRST_CHUNK = 32
 """Trips of the first chunk: few, so that something is seen soon."""
 CHUNK = 256
@@ -56,13 +55,6 @@ class GenerationConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.tries <= 16:
             raise ScenarioError("The number of tries of a trip must be 1 to 16.", str(self.tries))
-        num_points = self.wishes.num_points
-        if num_points is not None and not 2 <= num_points <= MAX_TRIP_POINTS:
-            raise ScenarioError(
-                "The number of points of a trip is out of range.",
-                str(num_points),
-                f"Use 2 to {MAX_TRIP_POINTS:,}.",
-            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.errors import ScenarioError
+from engine.models.tddpm.conditions import DAY_S, NUM_PURPOSES
 from engine.models.tddpm.occupancy import RegionGrid
 from engine.models.tddpm.prior import TripPrior
 from engine.models.tddpm.tracks import UNKNOWN, Floats, Indices
+
+MAX_TRIP_POINTS = 1_024
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +70,24 @@ class TripWishes:
     begin_s: float | None = None
     end_s: float | None = None
     num_points: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.purpose is not None and not 0 <= self.purpose < NUM_PURPOSES:
+            raise ScenarioError("There is no purpose of that number.", str(self.purpose))
+        times = [t for t in (self.begin_s, self.end_s) if t is not None]
+        if len(times) == 1:
+            raise ScenarioError("A time of day needs both its beginning and its end.")
+        if times and not 0 <= times[0] < times[1] <= DAY_S:
+            raise ScenarioError(
+                "The time of day does not lie within one day.", f"{times[0]} s to {times[1]} s"
+            )
+        num_points = self.num_points
+        if num_points is not None and not 2 <= num_points <= MAX_TRIP_POINTS:
+            raise ScenarioError(
+                "The number of points of a trip is out of range.",
+                str(num_points),
+                f"Use 2 to {MAX_TRIP_POINTS:,}.",
+            )
 
 
 def draw_plan(

@@ -284,6 +284,41 @@ def test_wishes_are_kept(model, city):
     assert ((trips.start_s >= 3_600) & (trips.start_s < 7_300)).all()
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"purpose": 8},
+        {"begin_s": 5.0},
+        {"begin_s": 9.0, "end_s": 5.0},
+        {"num_points": 1},
+        {"num_points": 1_025},
+    ],
+)
+def test_impossible_wishes(bad):
+    with pytest.raises(ScenarioError):
+        TripWishes(**bad)
+
+
+class Scattered(MapReader):
+    """Trips that stand still, at a place that the noise of their first point says."""
+
+    def forward(self, x_t, time_R, given, _):
+        place = torch.where(given.known[:, :, :1, None], given.points[:, :, :1], x_t[:, :, :1] / 2)
+        return (x_t - place) / time_R[..., None, None]
+
+
+def test_the_closed_loop_comes_closer_to_the_map():
+    prior = TripPrior(np.array([16.0, 17.0]), np.ones((1, 24)))
+    model = TrajectoryModel(Scattered(SMALL), prior, piece_points=16, step_s=5.0, side_m=3_000.0)
+    counts = np.zeros((64, 64))
+    counts[:32, 32:] = 1  # a quarter of the city is where people want to be
+    city = CityMap(counts, 0.0, 3_000.0, 3_000 / 64)
+    open_loop = GenerationConfig(SamplerConfig(1), tries=1, follow=False)
+    closed = GenerationConfig(SamplerConfig(1), tries=4)
+    distances = [made(model, city, 96, 0, c)[-1].distance for c in (closed, open_loop)]
+    assert distances[0] < 0.85 * distances[1]
+
+
 @pytest.mark.parametrize("num", [0, -1, 10**9])
 def test_impossible_numbers_of_trips(model, city, num):
     with pytest.raises(ScenarioError):
