@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.cities.archives import read_arrays
 from engine.cities.files import CityFiles
+from engine.cities.footers import RowGroup
 from engine.cities.format import (
     SEGMENTS_NAME,
     TABLE_NAMES,
@@ -25,7 +26,6 @@ from engine.errors import CityDamagedError, CityError, EngineError
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow.parquet as pq
 
 SENSOR_COLUMNS = {
     "sensor_id": "string",
@@ -174,12 +174,14 @@ class Recordings:
         entry = self.files.entry(path)
         step_s, scale = entry.step_s or 0.0, entry.scales.get(SPEED_COLUMN, 1.0)
         with self.files.open(path) as file:
-            parquet = open_table(file, path, tuple(COLUMNS))
-            if (parquet.metadata.num_rows,) != entry.shape[:1]:
+            opened = open_table(file, path, tuple(COLUMNS))
+            if (opened.footer.num_rows,) != entry.shape[:1]:
                 raise CityDamagedError("A file holds another number of trips than listed.", path)
+            parquet = opened.parquet
             columns = [n for n in (*COLUMNS, SPEED_COLUMN) if n in parquet.schema_arrow.names]
-            for index in range(parquet.metadata.num_row_groups):
-                if _is_outside(parquet, index, wanted):
+            in_ms = str(parquet.schema_arrow.field("depart").type).startswith("timestamp[ms")
+            for index, declared in enumerate(opened.footer.row_groups):
+                if in_ms and _is_outside(declared, wanted):
                     continue
                 group = as_damage(
                     path,
@@ -251,14 +253,17 @@ def _time_axis(entry: FileEntry, where: str) -> tuple[datetime, timedelta]:
     return entry.start, timedelta(seconds=entry.step_s)
 
 
-def _is_outside(parquet: "pq.ParquetFile", index: int, wanted: TripFilter) -> bool:
+def _is_outside(group: RowGroup, wanted: TripFilter) -> bool:
     """Whether a row group's departures all lie outside of the wanted time."""
-    column = parquet.schema_arrow.names.index("depart")
-    statistics = parquet.metadata.row_group(index).column(column).statistics
-    if statistics is None or not statistics.has_min_max:
+    column = next((c for c in group.columns if c.path == ("depart",)), None)
+    if column is None or len(column.minimum) != 8 or len(column.maximum) != 8:
         return False
-    after_end = wanted.end is not None and statistics.min >= wanted.end.astimezone(UTC)
-    before = wanted.begin is not None and statistics.max < wanted.begin.astimezone(UTC)
+    first, last = (
+        np.datetime64(int.from_bytes(stored, "little", signed=True), "ms")
+        for stored in (column.minimum, column.maximum)
+    )
+    after_end = wanted.end is not None and bool(first >= _utc(wanted.end))
+    before = wanted.begin is not None and bool(last < _utc(wanted.begin))
     return after_end or before
 
 

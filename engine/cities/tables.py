@@ -6,9 +6,11 @@ GeoParquet is read here with pyarrow and our own check of each geometry; GDAL is
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from engine.cities.footers import Footer, read_footer
 from engine.cities.format import MAX_TABLE_BYTES, MAX_TABLE_ROWS
 from engine.errors import CityDamagedError, EngineError
 from engine.geo.wkb import check_wkb
@@ -25,7 +27,20 @@ _CRS = "EPSG:4326"
 _COMPRESSION_LEVEL: Final = 15
 
 
-def open_table(file: IO[bytes], where: str, columns: Sequence[str] = ()) -> "pq.ParquetFile":
+@dataclass(frozen=True)
+class OpenTable:
+    """A Parquet file whose footer was checked.
+
+    Args:
+        parquet: to read from; never ask it for the description of a column.
+        footer: what it declares.
+    """
+
+    parquet: "pq.ParquetFile"
+    footer: Footer
+
+
+def open_table(file: IO[bytes], where: str, columns: Sequence[str] = ()) -> OpenTable:
     """Open a Parquet file and check what its footer declares.
 
     Args:
@@ -38,24 +53,22 @@ def open_table(file: IO[bytes], where: str, columns: Sequence[str] = ()) -> "pq.
     """
     import pyarrow.parquet as pq
 
+    footer = read_footer(file, where)
+    if footer.num_rows > MAX_TABLE_ROWS:
+        raise _damaged(f"The table declares {footer.num_rows:,} rows", where)
+    for group in footer.row_groups:
+        num_values = max((column.num_values for column in group.columns), default=0)
+        num_bytes = max(group.num_bytes, sum(column.num_bytes for column in group.columns))
+        if max(num_bytes, num_values * 8) > MAX_TABLE_BYTES:
+            raise _damaged("The table declares more than can be read", where)
     with _damage(where):
         table = pq.ParquetFile(
             file, thrift_string_size_limit=2**24, thrift_container_size_limit=2**20
         )
-        footer = table.metadata
-        groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
-    if footer.num_rows > MAX_TABLE_ROWS:
-        raise _damaged(f"The table declares {footer.num_rows:,} rows", where)
-    num_values = max(
-        (g.column(i).num_values for g in groups for i in range(g.num_columns)), default=0
-    )
-    num_bytes = max((g.total_byte_size for g in groups), default=0)
-    if num_bytes > MAX_TABLE_BYTES or num_values * 8 > MAX_TABLE_BYTES:
-        raise _damaged("The table declares more than can be read", where)
     missing = sorted(set(columns) - set(table.schema_arrow.names))
     if missing:
         raise _damaged(f"The table lacks the column '{missing[0]}'", where)
-    return table
+    return OpenTable(table, footer)
 
 
 def read_table(file: IO[bytes], where: str, columns: Mapping[str, str]) -> "pd.DataFrame":
@@ -193,13 +206,11 @@ def arrow_type(kind: str) -> "pa.DataType":
 
 
 def _read_all(file: IO[bytes], where: str, columns: Mapping[str, str]) -> "pa.Table":
-    parquet = open_table(file, where, tuple(columns))
-    footer = parquet.metadata
-    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
-    if sum(g.total_byte_size for g in groups) > MAX_TABLE_BYTES:
+    opened = open_table(file, where, tuple(columns))
+    if sum(group.num_bytes for group in opened.footer.row_groups) > MAX_TABLE_BYTES:
         raise _damaged("The table declares more than can be read", where)
     with _damage(where):
-        table = parquet.read(columns=list(columns), use_threads=False)
+        table = opened.parquet.read(columns=list(columns), use_threads=False)
         for name, kind in columns.items():
             if not _is_of_kind(table.schema.field(name).type, kind):
                 found = str(table.schema.field(name).type)

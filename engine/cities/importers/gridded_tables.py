@@ -323,7 +323,7 @@ def _read_csv(path: Path, wanted: dict[str, str]) -> "Iterator[pa.RecordBatch]":
 
 def _read_parquet(path: Path, wanted: dict[str, str]) -> "Iterator[pa.RecordBatch]":
     with path.open("rb") as file:
-        table = open_table(file, path.name)
+        table = open_table(file, path.name).parquet
         _check_header(table.schema_arrow.names, wanted, path.name)
         yield from table.iter_batches(columns=list(wanted), use_threads=False)
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def cities(data_root):  # noqa: ARG001 - sets where cities lie
+def cities(data_root):
     write_city(user_root())
     with CityWriter(user_root(), describe("odd", description="\x1b[31mred[/] [bold]")) as writer:
         writer.add_field("inflow", field())
@@ -106,7 +106,7 @@ def test_bad_input(capsys, words):
 
 @pytest.mark.usefixtures("cities")
 def test_from_a_shell():
-    command = [sys.executable, "-m", "engine", "city", "check", "--json"]
+    command = [sys.executable, "-m", "engine", "city", "check", "demo", "odd", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0
     assert {Path(city["folder"]).name for city in json.loads(done.stdout)["cities"]} == {
