@@ -19,6 +19,7 @@ from engine.api.explore import (
     WeekMaps,
     field_weeks,
     place_series,
+    sensor_names,
     week_maps,
 )
 from engine.api.truth import (
@@ -60,6 +61,7 @@ __all__ = [
     "open_city",
     "place_series",
     "read_truth",
+    "sensor_names",
     "simulated_days",
     "step_times",
     "truth_scenario",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.api.weeks import Week, find_week, list_weeks, usual_maps, usual_series
 from engine.api.words import unit_text
-from engine.cities import City
+from engine.cities import City, FileKind
 from engine.domain import FieldSeries, Grid, TimeAxis
 from engine.errors import GridError, InputError
 from engine.geo.hexagons import HexCells, hexagons_over
@@ -187,15 +187,22 @@ def _series(
     return PlaceSeries(label, week.times, values[week.steps], unit, usual, events, weather)
 
 
+def sensor_names(city: City) -> tuple[str, ...]:
+    """Names of the street sensors in the order of their series; none where there are none."""
+    if not city.has(FileKind.SEGMENTS):
+        return ()
+    sensors = city.sensors().set_index("sensor_id")["name"]
+    ids = city.segments().sensor_ids
+    return tuple(f"{sensors.get(sensor) or 'Sensor'} · {sensor}" for sensor in ids)
+
+
 def _sensor_series(city: City, place: Place, monday: date | None) -> PlaceSeries:
     segments = city.segments()
     _check_index(place, len(segments.sensor_ids))
-    sensor_id = segments.sensor_ids[place.index]
-    sensors = city.sensors().set_index("sensor_id")
-    name = str(sensors["name"].get(sensor_id, "")) or sensor_id
+    name = sensor_names(city)[place.index]
     axis = TimeAxis(segments.start, segments.step, len(segments.count))
     values = segments.speed_kmh[:, place.index].astype(np.float64)
-    return _series(city, axis, values, monday, f"Sensor on {name}", "km/h")
+    return _series(city, axis, values, monday, f"Mean speed, {name}", "km/h")
 
 
 def _place_values(field: FieldSeries, place: Place) -> tuple[NDArray[np.float64], str]:

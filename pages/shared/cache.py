@@ -70,6 +70,17 @@ def street_names(city: api.City) -> dict[str, str]:
     return dict(zip(lines.ids, lines.names, strict=True))
 
 
+@st.cache_resource(max_entries=_MAX_CITIES, show_spinner=False)
+def _sensor_names(city_id: str, digest: str) -> tuple[str, ...]:  # noqa: ARG001 - part of the key
+    return api.sensor_names(api.open_city(city_id))
+
+
+def sensor_names(city: api.City) -> tuple[str, ...]:
+    """Names of the street sensors, in the order of their series."""
+    names: tuple[str, ...] = _sensor_names(city.id, city.digest)
+    return names
+
+
 @st.cache_resource(max_entries=_MAX_WEEKS, show_spinner=False)
 def _week_maps(
     city_id: str,

@@ -41,7 +41,8 @@ class AppState:
     Args:
         session_id: names the tab towards the compute queue; random, not secret.
         city_id: the city that the user chose.
-        place: the place on the map that the user chose, or none.
+        place: the place whose series is shown, or none for the whole city.
+        clicked: the cell or hexagon that was clicked last, to know a new click from an old one.
         asked: what runs for this tab, by question.
         answered: what was last answered, by question; it stays while something new runs.
         failed: why the last question of a kind had no answer.
@@ -50,6 +51,7 @@ class AppState:
     session_id: str = field(default_factory=lambda: secrets.token_hex(8))
     city_id: str = DEFAULT_CITY
     place: Place | None = None
+    clicked: Place | None = None
     asked: Mapping[Question, Asked] = field(default_factory=dict)
     answered: Mapping[Question, Asked] = field(default_factory=dict)
     failed: Mapping[Question, EngineError] = field(default_factory=dict)
@@ -76,14 +78,18 @@ def choose_city(city_id: str) -> AppState:
     return _keep(AppState(get_state().session_id, city_id))
 
 
-def choose_place(place: Place) -> AppState:
-    """Make a place of the map the chosen one."""
+def choose_place(place: Place | None) -> AppState:
+    """Show the series of a place, or of the whole city."""
     return _keep(replace(get_state(), place=place))
 
 
-def component_state() -> MutableMapping[str, Any]:
-    """Where the map component keeps its documents: this tab's own mapping."""
-    return cast(MutableMapping[str, Any], st.session_state)
+def take_click(place: Place) -> bool:
+    """Show the series of a clicked place; whether the click is a new one."""
+    state = get_state()
+    is_new = place != state.clicked
+    if is_new:
+        _keep(replace(state, place=place, clicked=place))
+    return is_new
 
 
 def keep_asked(asked: Asked) -> AppState:
@@ -106,3 +112,8 @@ def end_asked(
     if error is not None:
         failed[question] = error
     return _keep(replace(state, asked=asked, answered=answered, failed=failed))
+
+
+def component_state() -> MutableMapping[str, Any]:
+    """This tab's own mapping: the map component's documents, and widgets' values by key."""
+    return cast(MutableMapping[str, Any], st.session_state)

@@ -9,10 +9,11 @@ from engine import api
 from engine.render.figures import draw_series
 from pages.shared import cache
 from pages.shared.citymap import ColorScale, Frames, HeatView, MapOptions, ScaleKind, view_maps
-from pages.shared.state import choose_place, get_state
+from pages.shared.state import choose_place, component_state, get_state, take_click
 from pages.shared.text import as_text
 
 MAP_KEY = "city-map"
+SENSOR_KEY = "sensor"
 MAP_HEIGHT_PX = 520
 FRAMES_PER_SECOND = 8.0
 MORNING_PEAK = 8
@@ -97,7 +98,8 @@ def draw_map(city: api.City, view: View) -> None:
     if chosen.cell is not None:
         hexagons = view.cells is api.Cells.HEXAGONS
         kind = api.PlaceKind.HEXAGON if hexagons else api.PlaceKind.CELL
-        choose_place(api.Place(kind, chosen.cell))
+        if take_click(api.Place(kind, chosen.cell)):
+            component_state()[SENSOR_KEY] = None
 
 
 def _first_peak(week: api.Week) -> int:
@@ -106,8 +108,29 @@ def _first_peak(week: api.Week) -> int:
     return next(hours, 0)
 
 
+def _draw_sensor_choice(city: api.City) -> None:
+    names = cache.sensor_names(city)
+    if names:
+        st.selectbox(
+            "Street sensor",
+            range(len(names)),
+            index=None,
+            format_func=names.__getitem__,
+            placeholder="Or choose a street sensor",
+            label_visibility="collapsed",
+            key=SENSOR_KEY,
+            on_change=_take_sensor,
+        )
+
+
+def _take_sensor() -> None:
+    index = component_state()[SENSOR_KEY]
+    choose_place(None if index is None else api.Place(api.PlaceKind.SENSOR, index))
+
+
 def draw_place(city: api.City, view: View) -> None:
     """The chosen place through the week, beside what is usual there."""
+    _draw_sensor_choice(city)
     place = get_state().place or api.Place()
     if place.kind in (api.PlaceKind.CELL, api.PlaceKind.HEXAGON):
         fits = (place.kind is api.PlaceKind.HEXAGON) == (view.cells is api.Cells.HEXAGONS)
@@ -115,7 +138,7 @@ def draw_place(city: api.City, view: View) -> None:
     series = cache.place_series(city, view.field, place, view.monday)
     st.subheader(as_text(series.name), anchor=False)
     if place.kind is api.PlaceKind.CITY:
-        st.caption("Click a cell on the map to see its own series.")
+        st.caption("Click a cell on the map, or choose a street sensor, to see its own series.")
     figure = draw_series(
         series.times,
         series.values,

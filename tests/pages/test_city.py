@@ -70,6 +70,17 @@ def test_another_week_and_its_event(data):
     assert "Tue 10 Sep, 08:00 to 14:00: Autumn fair: 1,500 visitors" in captions
 
 
+def test_a_street_sensor_is_plotted_until_the_next_click(data):
+    page = run()
+    page.selectbox(key="sensor").select_index(2).run()
+    speed = line(page, "Mean speed, Canalstraße · d2")
+    assert len(speed) == 7 * 288
+    assert 10 <= speed.min() <= speed.max() <= 50
+    click(page, 17)
+    assert len(line(page, "Cell in row 2, column 2")) == 336
+    assert page.selectbox(key="sensor").value is None
+
+
 def test_a_cell_is_forgotten_when_hexagons_are_shown(data):
     page = run()
     click(page, 5)
