@@ -5,7 +5,7 @@ from engine.training.reconstruction import ReconstructionTask
 from tests.engine.models.small_flows import small_series
 
 
-def small_task(dropout=0.2, seed=0):
+def small_task(dropout=0.2, seed=0, kinds=1):
     config = Config(
         4,
         4,
@@ -24,4 +24,6 @@ def small_task(dropout=0.2, seed=0):
         residual_blocks=1,
         dropout=dropout,
     )
-    return ReconstructionTask(small_series(days=6), small_series(days=2, seed=9), config, seed)
+    train = small_series(days=6, kinds=kinds)
+    valid = small_series(days=2, seed=9, kinds=kinds)
+    return ReconstructionTask(train, valid, config, seed)
