@@ -36,6 +36,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     sample.add_argument("--out", type=Path, required=True, help="table to write, .csv or .parquet")
     _add_sampler(sample)
     sample.set_defaults(run=run_sample)
+    _add_import(commands)
 
 
 def add_bench(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -76,6 +77,45 @@ def _add_train(
     train.add_argument("--layers", type=int, default=6)
     train.add_argument("--learning-rate", type=float, default=1e-3)
     train.set_defaults(run=run_train)
+
+
+def _add_import(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    command = commands.add_parser("import", help="GPS points of other formats as our own table")
+    command.add_argument("source", type=Path, help="a file, or Geolife's folder Data")
+    command.add_argument("--format", required=True, choices=("geolife", "gpx", "porto", "table"))
+    command.add_argument("--out", type=Path, required=True, help="table to write, .parquet")
+    command.add_argument("--bounds", type=float, nargs=4, metavar=("W", "S", "E", "N"))
+    for column in ("trip", "time", "lon", "lat", "person"):
+        command.add_argument(f"--{column}", help=f"name of the {column} column of a table")
+    command.add_argument("--crs", help="coordinate system of a table, such as EPSG:32650")
+    command.add_argument("--scale", type=float, help="factor on a table's positions, such as 1e-6")
+    command.add_argument("--time-zone", help="of a table's times that name none")
+    command.set_defaults(run=run_import)
+
+
+def run_import(args: argparse.Namespace) -> int:
+    """Convert a file in bounded memory."""
+    from engine.cities.importers.gps import check_area
+    from engine.cities.importers.gps_gpx import read_gpx_points
+    from engine.cities.importers.gps_plt import read_plt_points
+    from engine.cities.importers.gps_porto import read_porto_points
+    from engine.cities.importers.gps_store import write_points
+    from engine.cities.importers.gps_table import ColumnMapping, read_table_points
+
+    if args.format == "table":
+        names = ("trip", "time", "lon", "lat", "person", "crs", "scale", "time_zone")
+        given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+        chunks = read_table_points(args.source, ColumnMapping(**given))
+    else:
+        readers = {"geolife": read_plt_points, "gpx": read_gpx_points, "porto": read_porto_points}
+        chunks = readers[args.format](args.source)
+    if args.bounds:
+        chunks = check_area(chunks, tuple(args.bounds), args.source.name)
+    num = write_points(args.out, chunks)
+    _tell(f"{num:,} points")
+    return 0
 
 
 def _add_sampler(parser: argparse.ArgumentParser) -> None:

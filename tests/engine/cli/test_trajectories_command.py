@@ -1,5 +1,6 @@
 import argparse
 import json
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -115,3 +116,22 @@ def test_damaged_weights_are_refused(weights, points, tmp_path):
         copy.with_suffix(".json").write_text(json.dumps({**card, **bad}))
         with pytest.raises(WeightsError):
             run(*words)
+
+
+def test_a_table_is_imported_with_its_mapping(tmp_path):
+    source = tmp_path / "a.csv"
+    source.write_text("id,t,x,y\n1,2009-05-01 14:00:00,13.4,52.5\n1,2009-05-01 14:00:05,9,52\n")
+    out = tmp_path / "a.parquet"
+    words = ("trajectories", "import", source, "--format", "table", "--out", out)
+    columns = ("--trip", "id", "--time", "t", "--lon", "x", "--lat", "y")
+    zone = ("--time-zone", "Europe/Berlin", "--bounds", 13, 52, 14, 53)
+    assert run(*words, *columns, *zone) == 0
+    assert pq.read_table(out).to_pylist() == [
+        {
+            "traj": 1,
+            "user": -1,
+            "time": datetime(2009, 5, 1, 12),
+            "lat_udeg": 52_500_000,
+            "lon_udeg": 13_400_000,
+        }
+    ]

@@ -10,6 +10,7 @@ from engine.cities.importers.gps import GpsPoints, check_area, join_points
 from engine.cities.importers.gps_gpx import read_gpx_points
 from engine.cities.importers.gps_plt import read_plt_points
 from engine.cities.importers.gps_porto import read_porto_points
+from engine.cities.importers.gps_store import write_points
 from engine.cities.importers.gps_table import (
     MICRODEGREE_COLUMNS,
     ColumnMapping,
@@ -356,3 +357,28 @@ def test_porto_polyline_agrees_with_json(tmp_path):
     path = porto(tmp_path, (1, 1372636858, "False", json.dumps(places)))
     points = join_points(read_porto_points(path))
     np.testing.assert_array_equal(np.stack([points.lon_deg, points.lat_deg], 1), places)
+
+
+def test_imported_points_are_read_back(tmp_path):
+    points = list(read_plt_points(geolife(tmp_path, "000", "010")))
+    assert write_points(tmp_path / "points.parquet", points) == 4
+    again = join_points(read_table_points(tmp_path / "points.parquet", MICRODEGREE_COLUMNS))
+    np.testing.assert_allclose(again.lon_deg, join_points(points).lon_deg, atol=1e-6)
+    np.testing.assert_array_equal(again.time_s, join_points(points).time_s)
+    np.testing.assert_array_equal(again.person, [0, 0, 10, 10])
+
+
+def test_a_failed_import_leaves_the_old_file(tmp_path):
+    path = tmp_path / "points.parquet"
+    path.write_bytes(b"old")
+
+    def failing():
+        yield from read_plt_points(geolife(tmp_path, "000"))
+        raise InputError("line 99")
+
+    with pytest.raises(InputError, match="line 99"):
+        write_points(path, failing())
+    with pytest.raises(InputError, match="no GPS points"):
+        write_points(path, [])
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
