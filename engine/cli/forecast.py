@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 METHODS = ("paper", "ours", "stid", "last-value", "historical-mean")
 UNKNOWN = -1
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -72,7 +73,10 @@ def _add_series(command: argparse.ArgumentParser, *, required: bool = True) -> N
         "--start-step", type=int, default=0, help="number of the first step in its day"
     )
     command.add_argument(
-        "--start-weekday", type=int, default=UNKNOWN, help="0 Monday ... 6 Sunday, if known"
+        "--start-weekday",
+        type=int,
+        default=UNKNOWN,
+        help="0 Monday ... 6 Sunday; else read off the readings, where they are clear",
     )
     command.add_argument("--threads", type=int, default=1, help="CPU threads")
 
@@ -87,7 +91,7 @@ def run_forecast(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     bundle = _load(args.weights)
     facts = bundle.facts
-    series = read_series(args.series, facts, args.start_step, args.start_weekday)
+    series = _read_known(args, bundle)
     windows = WindowSet.ahead_of(series, facts.history, facts.horizon)
     with torch.no_grad():
         answer = bundle.method(args.method).forecast(windows.batch(np.zeros(1, np.int64)))
@@ -159,7 +163,7 @@ def run_bench(args: argparse.Namespace) -> int:
 
     bundle = _load(args.weights)
     facts = bundle.facts
-    series = read_series(args.series, facts, args.start_step, args.start_weekday)
+    series = _read_known(args, bundle)
     wanted = [name for name in args.methods.split(",") if name]
     if unknown := [name for name in wanted if name not in METHODS]:
         raise InputError(f"There is no method '{unknown[0]}'.", "", f"Use {', '.join(METHODS)}.")
@@ -198,6 +202,18 @@ def read_series(
             "Use readings of the sensors that the weights were trained on, in their order.",
         )
     return series.select(facts.sensors) if facts.sensors else series
+
+
+def _read_known(args: argparse.Namespace, bundle: "ForecastBundle") -> "SensorSeries":
+    """The readings with the weekday that was given, or that they show."""
+    facts, weekday = bundle.facts, args.start_weekday
+    series = read_series(args.series, facts, args.start_step, weekday)
+    if weekday != UNKNOWN:
+        return series
+    found = bundle.calendar.find_start(series.values_TN, args.start_step, facts.steps_per_day)
+    name = WEEKDAYS[found] if found != UNKNOWN else "unknown; the networks average over weekdays"
+    print(f"First day, read off the readings: {name}.", file=sys.stderr)
+    return read_series(args.series, facts, args.start_step, found)
 
 
 def _load(name: str) -> "ForecastBundle":

@@ -5,8 +5,10 @@ Shapes: B windows, H horizon, N sensors.
 
 # ruff: noqa: N815 - fields carry shape suffixes like all tensors here
 
+import warnings
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -66,16 +68,45 @@ def calibrate(method: Forecaster, windows: WindowSet, batch_size: int = 64) -> B
         above.append(batch.truth_BHN - upper)
         known.append(batch.truth_valid_BHN)
     valid_BHN = torch.cat(known)
-    edges = [
-        _margin(torch.cat(parts), valid_BHN, per_sensor=not has_band) for parts in (below, above)
-    ]
-    return Banded(method, torch.stack(edges))
+    excesses = [torch.where(valid_BHN, torch.cat(parts), torch.nan) for parts in (below, above)]
+    if has_band:
+        return Banded(method, torch.stack([_shared_margin(excess) for excess in excesses]))
+    day = windows.axis.steps_per_day
+    return Banded(method, torch.stack([_own_margin(excess, day) for excess in excesses]))
 
 
-def _margin(excess_BHN: Tensor, valid_BHN: Tensor, *, per_sensor: bool) -> Tensor:
-    """(H, N): what 95 % of the valid excesses do not exceed; zero where nothing is valid."""
-    known_BHN = torch.where(valid_BHN, excess_BHN, torch.nan)
-    if per_sensor:
-        return torch.nanquantile(known_BHN, 1 - OUTSIDE, dim=0).nan_to_num(0.0)
-    rows = [torch.nanquantile(step.flatten().double(), 1 - OUTSIDE) for step in known_BHN.unbind(1)]
-    return torch.stack(rows).float().nan_to_num(0.0)[:, None].expand(-1, known_BHN.shape[2])
+def _shared_margin(excess_BHN: Tensor) -> Tensor:
+    """(H, N), the same for all sensors: what 95 % of the excesses do not exceed."""
+    rows = [_quantile(step_BN.flatten()) for step_BN in excess_BHN.unbind(1)]
+    return torch.stack(rows)[:, None].expand(-1, excess_BHN.shape[2])
+
+
+def _own_margin(excess_BHN: Tensor, steps_per_day: int) -> Tensor:
+    """(H, N): what 95 % of a sensor's excesses do not exceed, widened for being measured on few.
+
+    Neighbouring windows are nearly the same, so a sensor's own quantile comes out too small for
+    other days. By how much is seen on each half of the windows with the other half's margins,
+    if each half is a day or longer: parts of a day differ too much to tell.
+    """
+    half = len(excess_BHN) // 2
+    if half < steps_per_day:
+        return _quantile(excess_BHN)
+    shares_2H = []
+    for own, other in ((slice(half), slice(half, None)), (slice(half, None), slice(half))):
+        margin_HN = _quantile(excess_BHN[own]).clamp(min=1e-6)
+        ratio_HM = (excess_BHN[other] / margin_HN).transpose(0, 1).flatten(1)
+        shares_2H.append(torch.stack([_quantile(row_M) for row_M in ratio_HM]))
+    factor_H = torch.stack(shares_2H).mean(dim=0).clamp(min=1.0)
+    return _quantile(excess_BHN) * factor_H[:, None]
+
+
+def _quantile(excess: Tensor) -> Tensor:
+    """95 % quantile over the first axis of what is not NaN; zero where there is nothing."""
+    values = np.asarray(excess, dtype=np.float32)
+    known = np.isfinite(values)
+    if not known.any():
+        return torch.zeros(values.shape[1:])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a sensor without any value
+        found = np.nanquantile(values, 1 - OUTSIDE, axis=0)
+    return torch.from_numpy(np.asarray(np.nan_to_num(found), dtype=np.float32))

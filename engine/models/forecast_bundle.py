@@ -1,7 +1,8 @@
 """All forecast methods of one city in one weight file, with their calibrated bands.
 
 Tensors are named ``METHOD.tensor``; ``METHOD.margin_2HN`` holds the band's margins and
-``profile_SN`` the usual day of each sensor, from which both baselines are made. The card lists
+``profile_SN`` the usual day of each sensor, from which both baselines are made; ``weekdays_DSN``
+tells weekdays apart. The card lists
 each network's sizes under ``methods`` and the sensors under ``series``.
 """
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from engine.errors import WeightsError
 from engine.models.forecast_bands import Banded
 from engine.models.forecast_baselines import HistoricalMean, LastValue
+from engine.models.forecast_calendar import WeekdayProfile
 from engine.models.forecast_windows import Forecaster
 from engine.models.himnet.direct import DirectConfig, DirectNet
 from engine.models.himnet.network import HimNet, HimNetConfig
@@ -26,6 +28,7 @@ Network = HimNet | DirectNet | STID
 BASELINES = ("last-value", "historical-mean")
 MARGIN = "margin_2HN"
 PROFILE = "profile_SN"
+CALENDAR = "weekdays_DSN"
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class ForecastBundle:
     Args:
         facts: about the series.
         profile: the usual day.
+        calendar: the usual week, to find a weekday that nobody gives.
         methods: by name, ``paper``, ``ours``, ``stid`` as far as trained, and both baselines;
             each with its calibrated band.
         card: name, data, training and metrics, in plain values.
@@ -67,6 +71,7 @@ class ForecastBundle:
 
     facts: SeriesFacts
     profile: HistoricalMean
+    calendar: WeekdayProfile
     methods: Mapping[str, Banded]
     card: Mapping[str, Any]
 
@@ -114,7 +119,10 @@ def save_bundle(path: Path, bundle: ForecastBundle) -> None:
     Raises:
         StorageError: writing failed.
     """
-    tensors: dict[str, Tensor] = {PROFILE: bundle.profile.mean_SN}
+    tensors: dict[str, Tensor] = {
+        PROFILE: bundle.profile.mean_SN,
+        CALENDAR: bundle.calendar.mean_DSN,
+    }
     sizes: dict[str, Any] = {}
     for name, banded in bundle.methods.items():
         tensors[f"{name}.{MARGIN}"] = banded.margin_2HN
@@ -138,17 +146,20 @@ def load_bundle(path: Path) -> ForecastBundle:
     try:
         facts = SeriesFacts(**{k: _tupled(v) for k, v in card["series"].items()})
         profile = HistoricalMean(tensors[PROFILE])
+        calendar = WeekdayProfile(tensors[CALENDAR], facts.days)
         methods = {
-            name: Banded(_read_network(name, sizes, tensors, len(facts.sensors)), margin)
+            name: Banded(
+                _read_network(name, sizes, tensors, len(facts.sensors)),
+                tensors[f"{name}.{MARGIN}"],
+            )
             for name, sizes in card["methods"].items()
-            if (margin := tensors[f"{name}.{MARGIN}"]) is not None
         }
         for name in BASELINES:
-            margin = tensors[f"{name}.{MARGIN}"]
-            methods[name] = Banded(make_baseline(name, profile), margin)
+            baseline = make_baseline(name, profile)
+            methods[name] = Banded(baseline, tensors[f"{name}.{MARGIN}"])
     except (KeyError, TypeError, AttributeError) as error:
         raise WeightsError("The weights hold no forecasts.", f"{path.name}: {error}") from error
-    return ForecastBundle(facts, profile, methods, card)
+    return ForecastBundle(facts, profile, calendar, methods, card)
 
 
 def _read_network(

@@ -18,6 +18,7 @@ from engine.models.forecast_bundle import (
     make_baseline,
     save_bundle,
 )
+from engine.models.forecast_calendar import WeekdayProfile
 from engine.models.forecast_windows import WindowSet
 from engine.training.cards import training_card
 from engine.training.forecast import masked_errors
@@ -81,7 +82,9 @@ def add_method(
         "data": dict(recipe.data),
         "training": {**trainings, method: entry},
     }
-    save_bundle(path, ForecastBundle(recipe.facts(sensors), profile, methods, card))
+    facts = recipe.facts(sensors)
+    calendar = before.calendar if before else WeekdayProfile.fit(train, facts.days)
+    save_bundle(path, ForecastBundle(facts, profile, calendar, methods, card))
 
 
 def _describe(
