@@ -169,18 +169,29 @@ class _TripSource:
         for _ in range(MAX_ROUNDS):
             slot = np.repeat(np.arange(len(open_slots)), self._config.tries)
             tries = self._builder.build(self._place(wanted.select(open_slots[slot])))
-            allowed = ~touches(tries, self._city, self._blocked)
+            allowed = ~touches(tries, self._city, self._blocked) & ~self._strays(tries)
             kept = self.ledger.choose(tries, slot, allowed)
             if len(kept):
                 parts.append(tries.select(kept))
             open_slots = np.delete(open_slots, slot[kept])
             if not len(open_slots):
                 return join_tracks(parts)
+        if self._blocked.any():
+            raise OccupancyError(
+                "The blocked places leave no way for the trips.",
+                f"{len(open_slots)} of {num} trips entered them in each of {MAX_ROUNDS} tries",
+                "Block fewer places.",
+            )
         raise OccupancyError(
-            "The blocked places leave no way for the trips.",
-            f"{len(open_slots)} of {num} trips entered them in each of {MAX_ROUNDS} tries",
-            "Block fewer places.",
+            "The weights make no trips on this map.",
+            f"{len(open_slots)} of {num} trips left the city in each of {MAX_ROUNDS} tries",
+            "Use weights that were trained on such cities.",
         )
+
+    def _strays(self, tries: Tracks) -> NDArray[np.bool_]:
+        """(M,) tries with a point outside the city: their first piece had no usable point."""
+        outside = self._city.cell_of(tries.points_m) < 0
+        return np.bincount(tries.trip_of_point()[outside], minlength=len(tries)) > 0
 
     def _place(self, plan: TripPlan) -> TripPlan:
         weight = self._regions.weight

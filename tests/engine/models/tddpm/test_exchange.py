@@ -82,7 +82,7 @@ def job():
 CONFIG = GenerationConfig(SamplerConfig(1), tries=1)
 
 
-def trips_of(job, painted, seed=0, num=30):
+def trips_of(job, painted, seed=0, num=16):
     city, base, model = job
     chunks = WhatIf(city, base, painted, PLANE).trips(model, num, seed, CONFIG)
     return join_tracks([chunk.tracks for chunk in chunks])

@@ -275,6 +275,19 @@ def test_blocking_every_place_is_an_error(model, city):
         made(model, city, 4, 0, blocked=np.ones(city.shape, bool))
 
 
+class Lost(MapReader):
+    """Leads every point far away."""
+
+    def forward(self, x_t, time_R, *_):
+        return (x_t - 99) / time_R[..., None, None]
+
+
+def test_a_network_that_leads_nowhere_is_an_error(model, city):
+    lost = replace(model, network=Lost(SMALL))
+    with pytest.raises(OccupancyError, match="make no trips"):
+        made(lost, city, 4, 0, GenerationConfig(SamplerConfig(1), tries=1))
+
+
 def test_wishes_are_kept(model, city):
     wishes = TripWishes(purpose=2, begin_s=3_600, end_s=7_200, num_points=20)
     config = GenerationConfig(SamplerConfig(1), tries=1, wishes=wishes)
