@@ -21,6 +21,7 @@ from engine.cli.city_import import add_import
 from engine.errors import EngineError
 from engine.geo.cells import cell_size_m
 
+_WIDTH = 160
 _QUIET_S = 2.0
 """Work shorter than this shows no bar."""
 
@@ -56,7 +57,7 @@ def run_list(args: argparse.Namespace) -> int:
         table = Table("id", "title", "from", "files", "MB", "state", box=None)
         for listing in listings:
             table.add_row(*map(_plain, _listing_row(listing)))
-        Console().print(table if listings else "No city is installed.")
+        _console().print(table if listings else "No city is installed.")
     return 0 if all(listing.is_usable for listing in listings) else 1
 
 
@@ -66,7 +67,7 @@ def run_show(args: argparse.Namespace) -> int:
     if args.json:
         _print_json(_city_json(city))
         return 0
-    console = Console()
+    console = _console()
     for name, value in _facts(city):
         if value:
             console.print(Text.assemble((f"{name:12}", "bold"), _plain(value)))
@@ -150,6 +151,11 @@ class LateProgress:
             self._bar.stop()
 
 
+def _console() -> Console:
+    """Standard output: as wide as the terminal, and wide enough where there is none."""
+    return Console(width=None if sys.stdout.isatty() else _WIDTH)
+
+
 def _folder(name: str) -> Path:
     """The folder of a city given by id or by path."""
     path = Path(name)
@@ -157,7 +163,7 @@ def _folder(name: str) -> Path:
 
 
 def _print_problems(found: dict[str, tuple[Problem, ...]]) -> None:
-    console = Console()
+    console = _console()
     for folder, problems in found.items():
         name = _plain(Path(folder).name)
         if not problems:

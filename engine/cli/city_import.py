@@ -67,7 +67,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--title", help="its name for people")
     parser.add_argument("--source", help="where the data came from")
     parser.add_argument("--terms", default="as its publisher says", help="on which terms")
-    parser.add_argument("--bounds", type=_bounds, metavar="W,S,E,N", help="of the whole grid; write --bounds=-74.1,40,...")
+    bounds = "of the whole grid; write --bounds=-74.1,40.5,-73.8,40.9"
+    parser.add_argument("--bounds", type=_bounds, metavar="W,S,E,N", help=bounds)
     parser.add_argument("--rows", type=_span, metavar="A:B", help="only these rows")
     parser.add_argument("--cols", type=_span, metavar="A:B", help="only these columns")
     parser.add_argument("--merge", type=int, default=1, metavar="N", help="so many steps as one")

@@ -37,6 +37,7 @@ T = TypeVar("T")
 MAX_GAP_SHARE: Final = 0.95
 """A file that lacks more than this share of the steps between its first and last is refused."""
 MAX_IMPORT_BYTES: Final = 2 * 2**30
+MAX_VALUE: Final = 1e12
 _FLOAT_EXACT: Final = 2**24
 
 
@@ -166,8 +167,8 @@ def check_values(frames: Frames, where: str, rules: GriddedRules) -> tuple[Frame
     """
     if frames.dtype.kind not in "fiu":
         raise InputError("The values are no numbers.", f"{where}: {frames.dtype}")
-    if frames.dtype.kind == "f" and np.isinf(frames).any():
-        raise InputError("The values hold infinite numbers.", where)
+    if frames.dtype.kind == "f" and bool((np.abs(frames) > MAX_VALUE).any()):
+        raise InputError("The values hold infinite numbers, or some too large to be true.", where)
     bad = np.isnan(frames) if frames.dtype.kind == "f" else np.zeros(frames.shape, bool)
     for kind, found in (("no numbers (NaN)", bad), ("negative", frames < 0)):
         if found.any() and not rules.mark_bad:

@@ -105,7 +105,7 @@ def _dataset(file: "h5py.File", key: str, where: str) -> Any:  # noqa: ANN401 - 
     link = file.get(key, getlink=True)
     item = file.get(key) if isinstance(link, h5py.HardLink) else None
     if not isinstance(item, h5py.Dataset):
-        found = ", ".join(sorted(file)[:12]) or "nothing"
+        found = ", ".join(sorted(map(str, file))[:12])[:200] or "nothing"
         raise InputError(f"The file has no array '{key}'.", f"{where}; it has: {found}")
     if item.is_virtual or item.external:
         raise InputError(f"The array '{key}' lies in another file.", where)
