@@ -61,7 +61,8 @@ def run_reconstruct(args: argparse.Namespace) -> int:
         System.URBANFM: _train_urbanfm,
     }
     with _stop_requests() as should_stop:
-        session = _Session(recipe, train, valid, folder, should_stop)
+        source = {"city": args.city, "field": args.field} if args.city else {}
+        session = _Session(recipe, train, valid, folder, should_stop, source)
         trainings[recipe.system](session, args.out)
     if args.json and session.is_main:
         print(args.out.with_suffix(".json").read_text("utf-8"))
@@ -81,6 +82,7 @@ class _Session:
     valid: "FlowSeries"
     folder: Path
     should_stop: threading.Event
+    source: dict[str, str]
     seconds: float = 0.0
     is_main: bool = True
 
@@ -107,7 +109,12 @@ class _Session:
 
         recipe = self.recipe
         card = training_card(
-            recipe.name, recipe.data, recipe.training, recipe.seeds, self.seconds, metrics
+            recipe.name,
+            {**recipe.data, **self.source},
+            recipe.training,
+            recipe.seeds,
+            self.seconds,
+            metrics,
         )
         return {**card, "field": recipe.field.to_json()} if recipe.field else card
 

@@ -9,9 +9,6 @@ from torch import Tensor
 from engine.models.conservation import block_sums
 from engine.models.diffrecon.ours.config import Config
 
-SMALL_COUNT = 0.02
-"""Added to counts before logarithms, so that a cell that was never used can still be used."""
-
 HARMONICS = 3
 POINT_CHANNELS = 3
 """Per coarse cell and frame: observed or not, deviation from history, size or level."""
@@ -117,7 +114,7 @@ def prepare(condition: Condition, config: Config) -> Features:
     drift = deviation(condition.past, known, condition.past_prior * past_level)
     trend = 5 * past_level.clamp(0.2, 5).log() * known
     before = torch.stack([known, drift, trend], -1).permute(0, 2, 3, 1, 4).reshape(b, p, -1)
-    logs = (condition.prior + SMALL_COUNT).log()
+    logs = (condition.prior + config.small_count).log()
     shapes = logs - logs[:, config.base_scale, None]
     fine = to_points(torch.cat([0.4 * base[:, None].sqrt() - 0.8, shapes], 1), n)
     present = [now.flatten(1, 2), before, fine, _clock(condition.slots, config)]

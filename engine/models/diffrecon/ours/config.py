@@ -31,6 +31,8 @@ class Config:
         residual_width: features per point in the denoiser.
         residual_blocks: blocks of the denoiser.
         residual_scale: typical difference of square roots; 0.5 for a Poisson count.
+        small_count: added to counts before logarithms, so that a cell that history never used can
+            still be used; smaller where empty cells stay empty.
         dropout: probability.
         use_past: whether earlier frames are read.
     """
@@ -51,6 +53,7 @@ class Config:
     residual_width: int = 64
     residual_blocks: int = 2
     residual_scale: float = 0.5
+    small_count: float = 0.02
     dropout: float = 0.2
     use_past: bool = True
 

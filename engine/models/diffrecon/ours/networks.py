@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from engine.models.conservation import block_sums, conserve
 from engine.models.diffrecon.ours.condition import (
-    SMALL_COUNT,
     Condition,
     Features,
     num_features,
@@ -95,7 +94,7 @@ class MeanNetwork(nn.Module):
         pass through the features, which are fewer than the fine cells of all scales.
         """
         n, scales = self.config.magnification, prior.shape[1]
-        logs = to_points((prior + SMALL_COUNT).log(), n)
+        logs = to_points((prior + self.config.small_count).log(), n)
         logs = logs.reshape(len(logs), -1, scales, n * n)
         base = logs[:, :, self.config.base_scale]
         trust = self.smoothing(x).float()[..., None]
