@@ -88,7 +88,7 @@ def read_stdata(path: Path, layout: StdataLayout, rules: GriddedRules) -> Gridde
             stamps = [bytes(stamp) for stamp in date[()]]
     except FileNotFoundError as error:
         raise InputError("There is no such file.", path.name) from error
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             "The file is no readable HDF5.", path.name, "Choose a file as its publisher wrote it."
         ) from error

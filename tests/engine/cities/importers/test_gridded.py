@@ -19,7 +19,7 @@ from engine.cities.inspection import check_city
 from engine.cities.registry import open_city
 from engine.cli import main
 from engine.domain import Aggregation, Grid
-from engine.errors import GridError, InputError
+from engine.errors import EngineError, GridError, InputError
 
 SHANGHAI, NEW_YORK = ZoneInfo("Asia/Shanghai"), ZoneInfo("America/New_York")
 RULES = GriddedRules()
@@ -134,8 +134,9 @@ class TestBikeNycP6:
         done = read_flow_archive(tmp_path / "x.npz", BIKENYC_P6, DAY, rules)
         assert np.isnan(done.fields["outflow"].values[3, 2, 2])
 
-    def test_infinite(self, tmp_path):
-        np.savez(tmp_path / "x.npz", flow=np.full((5, 2, 8, 8), np.inf, np.float32))
+    @pytest.mark.parametrize("large", [np.inf, 1e30])
+    def test_infinite(self, tmp_path, large):
+        np.savez(tmp_path / "x.npz", flow=np.full((5, 2, 8, 8), large, np.float32))
         with pytest.raises(InputError, match="infinite"):
             read_flow_archive(tmp_path / "x.npz", BIKENYC_P6, DAY, GriddedRules(mark_bad=True))
 
@@ -293,6 +294,22 @@ class TestTaxiBj:
             path.write_bytes(whole[: int(len(whole) * share)])
             with pytest.raises(InputError):
                 read_stdata(path, TAXIBJ, RULES)
+
+    def test_broken_anywhere(self, tmp_path, rng):
+        """A flip in what describes the arrays is bad input or another file, never a bug."""
+        data = np.ones((48, 2, 4, 4))
+        path = write_stdata(tmp_path / "x.h5", data, stamps(date(2013, 7, 1), 1, 48))
+        whole = path.read_bytes()
+        refused = 0
+        for _ in range(300):
+            broken = bytearray(whole)
+            broken[rng.integers(4_000)] = rng.integers(256)
+            path.write_bytes(broken)
+            try:
+                read_stdata(path, TAXIBJ, GriddedRules(mark_bad=True, keep_first=True))
+            except EngineError:
+                refused += 1
+        assert 0 < refused < 300
 
 
 class TestBikeNyc:
