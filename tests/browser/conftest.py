@@ -43,7 +43,7 @@ FLAGS = (
 )
 LOCAL = ("http://127.0.0.1", "ws://127.0.0.1", "blob:", "data:", "about:")
 START_TIMEOUT_S = 60
-WAIT_MS = 30_000
+WAIT_MS = 60_000
 
 
 def _free_port() -> int:

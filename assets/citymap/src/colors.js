@@ -76,7 +76,13 @@ export class Scale {
     if (!(value > -Infinity)) return 'no data';
     if (value === BLOCKED && this.low >= 0) return 'blocked';
     if (this.categorical) return this.labels?.[value] ?? String(value);
-    return this.unit ? `${formatNumber(value)} ${this.unit}` : formatNumber(value);
+    return this.unit ? `${this.number(value)} ${this.unit}` : this.number(value);
+  }
+
+  /** Digits that mean something on this scale: a ten-thousandth of its width is nothing. */
+  number(value) {
+    if (!(value > -Infinity)) return 'no data';
+    return formatNumber(Math.abs(value) < (this.high - this.low) * 1e-4 ? 0 : value);
   }
 
   css() {

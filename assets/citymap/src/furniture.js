@@ -7,9 +7,10 @@ import {CAMERA_SHORTCUTS, SHORTCUTS, TIME_SHORTCUTS, VIEW_SHORTCUTS} from './too
 const SCALE_BAR_PX = 110;
 
 /** Title and legend of one view. */
-export function legendCard(title, scale) {
+export function legendCard(title, scale, special = null) {
   const children = [element('div', {className: 'title', text: title})];
   if (scale) children.push(scale.categorical ? categories(scale) : ramp(scale));
+  if (special) children.push(categories(special));
   return element('div', {className: 'card', attributes: {role: 'img', 'aria-label': legendText(title, scale)}}, children);
 }
 

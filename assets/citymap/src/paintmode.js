@@ -1,7 +1,7 @@
 /** A map that is painted: cells, streets, or both. */
 import {PathLayer} from '@deck.gl/layers';
 import {CellSheet} from './cells.js';
-import {BLOCKED, Scale, formatCount, formatNumber, formatPosition} from './colors.js';
+import {BLOCKED, BLOCKED_COLOR, Scale, formatCount, formatNumber, formatPosition} from './colors.js';
 import {openDocument} from './document.js';
 import {legendCard} from './furniture.js';
 import {PaintBar} from './paintbar.js';
@@ -120,6 +120,10 @@ export class PaintMode {
       for (let i = 0; i < display.length; i++) display[i] = painting.isAvailable(i) ? painting.values[i] : NaN;
     }
     this.sheet.show(display, this.shownScale, this.map.is3d);
+    const hasBlocked = !painting.isMask && painting.values.includes(BLOCKED);
+    if (hasBlocked === this.hasBlocked) return;
+    this.hasBlocked = hasBlocked;
+    this.map.drawCards();
   }
 
   get shownScale() { return this.difference ? this.differenceScale : this.scale; }
@@ -147,7 +151,7 @@ export class PaintMode {
 
   cards() {
     const cards = [];
-    if (this.document.painting) cards.push(legendCard(this.difference ? `${this.spec.title}: difference` : this.spec.title, this.#legendScale()));
+    if (this.document.painting) cards.push(legendCard(this.difference ? `${this.spec.title}: difference` : this.spec.title, this.shownScale, this.#blockedSwatch()));
     if (this.streets) {
       const {theme} = this.map, labels = ['open', 'closed'];
       const scale = {categorical: true, labels, css: () => [cssColor(theme.selectable), cssColor(theme.closed)]};
@@ -156,8 +160,11 @@ export class PaintMode {
     return [cards];
   }
 
-  /** Blocked cells have their own swatch below the ramp; masks are categories already. */
-  #legendScale() { return this.shownScale; }
+  /** Blocked cells have their own swatch below the ramp, as soon as there are any. */
+  #blockedSwatch() {
+    if (!this.hasBlocked || this.difference) return null;
+    return {labels: ['blocked'], css: () => [cssColor(BLOCKED_COLOR)]};
+  }
 
   pictureParts() { return [{title: this.difference ? `${this.spec.title}: difference` : this.spec.title, scale: this.document.painting ? this.shownScale : null}]; }
   hasRows() { return true; }
@@ -176,7 +183,7 @@ export class PaintMode {
   }
 
   summary() {
-    const {painting, history} = this.document, parts = [];
+    const {painting} = this.document, parts = [];
     if (painting?.isMask) {
       let on = 0, all = 0;
       for (let i = 0; i < painting.values.length; i++) if (painting.isAvailable(i)) { all++; on += painting.values[i]; }
@@ -191,7 +198,7 @@ export class PaintMode {
       parts.push(`${formatCount(count)} ${count === 1 ? 'cell' : 'cells'} ${painting.keepTotal ? 'painted, the rest rescaled' : 'changed'}`);
     }
     if (this.streets) parts.push(`${formatCount(this.streets.closed.size)} ${this.streets.closed.size === 1 ? 'street' : 'streets'} closed`);
-    return parts.join('  ·  ') + (history.canUndo || !painting ? '' : '');
+    return parts.join('  ·  ');
   }
 
   hovered(place) {

@@ -146,7 +146,10 @@ export class ViewMode {
     const places = topology.kind === 'grid'
       ? [{title: 'Row', numeric: true, get: i => String(topology.place(i).row + 1)}, {title: 'Column', numeric: true, get: i => String(topology.place(i).col + 1)}]
       : [{title: 'Hexagon', get: i => topology.place(i).id}];
-    const columns = [...places, ...this.views.map(view => ({title: view.title, numeric: true, get: i => view.used.text(view.shown[i])}))];
+    const columns = [...places, ...this.views.map(view => ({
+      title: view.used.unit ? `${view.title} (${view.used.unit})` : view.title, numeric: true,
+      get: i => (view.used.categorical ? view.used.text(view.shown[i]) : view.used.number(view.shown[i])),
+    }))];
     return [{name: 'Cells', columns, count: topology.count, onRow: i => this.#outline('row', i)}];
   }
 
