@@ -44,6 +44,7 @@ def add_bench(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     command.add_argument("--urbanfm", help="weights of UrbanFM, to compare")
     command.add_argument("--num-frames", type=int, help="only the first frames, for a quick look")
     command.add_argument("--json", type=Path, help="file to write the figures to")
+    command.add_argument("--plot", type=Path, help="picture to draw, .png, .svg or .pdf")
     command.set_defaults(run=run_bench)
 
 
@@ -130,6 +131,7 @@ def _frame_numbers(text: str, count: int) -> range:
 
 def run_bench(args: argparse.Namespace) -> int:
     """Compare all methods, print a table, write the figures."""
+    from engine.evaluation.plots import plot_errors
     from engine.evaluation.reconstruction import (
         PaperSampled,
         Plain,
@@ -163,6 +165,8 @@ def run_bench(args: argparse.Namespace) -> int:
         figures.setdefault(mask, {})[method] = row
     if args.json:
         write_atomically(args.json, json.dumps(figures, indent=2).encode())
+    if args.plot:
+        plot_errors(figures, args.plot)
     Console().print(_table(figures))
     return 0
 

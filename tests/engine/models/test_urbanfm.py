@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from engine.errors import WeightsError
-from engine.models.baselines.urbanfm import Config, UrbanFM, UrbanFMFill, distribute
+from engine.models.baselines.urbanfm import (
+    Config,
+    UrbanFM,
+    UrbanFMFill,
+    distribute,
+    load_urbanfm,
+    save_urbanfm,
+)
 from engine.models.flows import coarsen
 from engine.models.masks import named_masks
 from engine.models.observations import observe_in_order
@@ -45,3 +52,17 @@ def test_training_improves_and_totals_are_kept():
 def test_magnification_must_be_a_power_of_two():
     with pytest.raises(WeightsError):
         UrbanFM(Config(4, 4, 3, 12))
+
+
+def test_weights_round_trip(tmp_path):
+    task = UrbanFMTask(small_series(), small_series(days=2), CONFIG, 0)
+    path = tmp_path / "small.safetensors"
+    save_urbanfm(path, task.network, {"data": {"name": "small"}})
+    again = load_urbanfm(path)
+    coarse, slots = torch.rand(2, 4, 4) * 9, torch.tensor([0, 5])
+    assert torch.equal(again(coarse, slots), task.network.eval()(coarse, slots))
+    assert again.config.largest_fine == task.config.largest_fine > 1
+    card = path.with_suffix(".json")
+    card.write_text(card.read_text().replace('"urbanfm"', '"other"'))
+    with pytest.raises(WeightsError, match="not UrbanFM"):
+        load_urbanfm(path)

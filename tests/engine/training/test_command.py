@@ -115,9 +115,11 @@ def test_bench_compares_all_methods_on_all_masks(folder):
     out = folder / "bench.json"
     words = ("bench", "reconstruct", "--weights", folder / "small.safetensors", "--field")
     words += (folder / "valid.npz", "--masks", "fix40,quarter", "--num-frames", 4, "--json", out)
+    words += ("--plot", folder / "bench.png")
     assert run(*words, "--samples", 4, "--steps", 2) == 0
     figures = json.loads(out.read_text())
     assert set(figures) == {"fix40", "quarter"}
+    assert (folder / "bench.png").read_bytes().startswith(b"\x89PNG")
     for methods in figures.values():
         names = {"ours", "historical-share", "historical-mean", "nearest", "bicubic"}
         assert set(methods) == names
