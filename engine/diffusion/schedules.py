@@ -52,7 +52,7 @@ class Schedule:
 
     def at(self, values: Tensor, t_B: Tensor, like: Tensor) -> Tensor:
         """``values[t]`` for each sample, shaped to broadcast over ``like`` and in its type."""
-        picked = values.to(t_B.device)[t_B].to(like.dtype)
+        picked = values.to(device=t_B.device, dtype=like.dtype)[t_B]
         return picked.reshape(-1, *([1] * (like.ndim - 1)))
 
 

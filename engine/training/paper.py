@@ -88,12 +88,13 @@ class PaperTask:
     @torch.no_grad()
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Noise errors on validation frames with fixed masks, noise and steps."""
-        coarse, fine = (float(loss) for loss in network(self._check))
+        device = next(network.parameters()).device
+        coarse, fine = (float(loss) for loss in network(self.to_device(self._check, device)))
         return {"score": coarse + fine, "coarse_noise": coarse, "fine_noise": fine}
 
     def system(self, stages: Stages) -> PaperReconstructor:
         """The stages with the scale and mean day of the training days."""
-        return PaperReconstructor(self.config, stages, self.scale, self.profile.step_means(0))
+        return PaperReconstructor(self.config, stages.cpu(), self.scale, self.profile.step_means(0))
 
     def _batch_of(
         self, series: FlowSeries, starts: Index, rngs: Sequence[np.random.Generator]

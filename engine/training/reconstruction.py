@@ -184,7 +184,8 @@ class ReconstructionTask:
 
     def system(self, members: Sequence[Networks]) -> Reconstructor:
         """The networks with the history of the training days."""
-        return Reconstructor(self.config, self.profile.step_means(0), members)
+        device = next(members[0].parameters()).device
+        return Reconstructor(self.config, self.profile.step_means(0), members, device=device)
 
     def _check(self, name: str) -> _Check:
         masks = named_masks(name, len(self._truth), self.valid.coarse_shape)

@@ -68,7 +68,8 @@ class UrbanFMTask:
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Errors of complete maps of the validation days, in counts."""
         starts = self.valid.regular_starts()
-        batch = self._batch_of(self.valid, starts)
+        device = next(network.parameters()).device
+        batch = self.to_device(self._batch_of(self.valid, starts), device)
         gap = network(batch.coarse, batch.slots) - batch.truth
         rmse = float(gap.square().mean().sqrt())
         return {"score": rmse, "mae": float(gap.abs().mean())}

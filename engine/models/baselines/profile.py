@@ -40,7 +40,7 @@ class Profile:
         Returns:
             (S, R, C) counts per base step.
         """
-        sums, days = self._box(half_width)
+        sums, days = self.box(half_width)
         return np.asarray(sums / np.maximum(days, 1)[:, None, None], dtype=np.float32)
 
     def frame_means(self, half_width: int) -> Maps:
@@ -53,7 +53,7 @@ class Profile:
         frames = sum(np.roll(means, -offset, axis=0) for offset in range(self.window))
         return np.asarray(frames, dtype=np.float32)
 
-    def _box(self, half_width: int) -> tuple[Sums, NDArray[np.float64]]:
+    def box(self, half_width: int) -> tuple[Sums, NDArray[np.float64]]:
         """Sums and days over ± ``half_width`` slots around each slot."""
         shifts = range(-half_width, half_width + 1)
         sums = np.zeros_like(self.sums)
@@ -88,7 +88,7 @@ class OtherDays:
         profile = fit_profile(series)
         self._series = series
         self._half_widths = half_widths
-        self._boxes = [profile._box(width) for width in half_widths]
+        self._boxes = [profile.box(width) for width in half_widths]
         zero = np.zeros((1, *series.shape))
         self._running = np.concatenate([zero, series.values.cumsum(0, dtype=np.float64)])
 
