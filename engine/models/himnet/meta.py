@@ -27,7 +27,10 @@ Form = Callable[[Tensor, Tensor, Tensor], Map]
 """One way to bind a map: (pool_DKO, bias_DO, embedding) -> map."""
 
 ROWS_PER_BLOCK = 256
-"""Rows whose outer products are held at a time: 256 x 16 x 134 floats stay in a core's cache."""
+"""Rows whose outer products are held at a time on a CPU: 256 x 16 x 134 floats stay in a core's
+cache."""
+ROWS_PER_LAUNCH = 16_384
+"""The same on an accelerator, where few large products are best."""
 
 
 def mix_weights(embedding: Tensor, pool_DKO: Tensor) -> Tensor:
@@ -122,7 +125,7 @@ class _MixedProduct(torch.autograd.Function):
         ctx.save_for_backward(x_MK, embedding_MD, pool_SO)
         ctx.pool_shape, ctx.pool_dtype = pool_DKO.shape, pool_DKO.dtype
         y_MO = x_MK.new_empty(len(x_MK), pool_SO.shape[1])
-        for block in _blocks(len(x_MK)):
+        for block in _blocks(x_MK):
             torch.mm(_outer_product(embedding_MD[block], x_MK[block]), pool_SO, out=y_MO[block])
         return y_MO
 
@@ -132,7 +135,7 @@ class _MixedProduct(torch.autograd.Function):
         dy_MO = dy_MO.to(x_MK.dtype)
         dx_MK, de_MD = torch.empty_like(x_MK), torch.empty_like(embedding_MD)
         dpool_SO = torch.zeros(pool_SO.shape, dtype=ctx.pool_dtype, device=pool_SO.device)
-        for block in _blocks(len(x_MK)):
+        for block in _blocks(x_MK):
             x_RK, e_RD, dy_RO = x_MK[block], embedding_MD[block], dy_MO[block]
             dpool_SO += _outer_product(e_RD, x_RK).T @ dy_RO
             douter_RDK = (dy_RO @ pool_SO.T).unflatten(1, (e_RD.shape[1], x_RK.shape[1]))
@@ -151,8 +154,9 @@ def _product_type(x: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
 
 
-def _blocks(num_rows: int) -> list[slice]:
-    return [slice(i, i + ROWS_PER_BLOCK) for i in range(0, num_rows, ROWS_PER_BLOCK)]
+def _blocks(x_MK: Tensor) -> list[slice]:
+    rows = ROWS_PER_BLOCK if x_MK.device.type == "cpu" else ROWS_PER_LAUNCH
+    return [slice(i, i + rows) for i in range(0, len(x_MK), rows)]
 
 
 class MetaLinear(nn.Module):
