@@ -128,9 +128,9 @@ def _add_sampler(parser: argparse.ArgumentParser) -> None:
 def run_train(args: argparse.Namespace) -> int:
     """Train until the last step, or until it is stopped; the same command goes on."""
     from engine.models.tddpm.checkpoint import save_model
+    from engine.models.tddpm.people import hold_out_people
     from engine.models.tddpm.pieces import RegionSampler
     from engine.models.tddpm.task import PieceTask, draw_examples
-    from engine.models.tddpm.tracks import hold_out_people
     from engine.training.cards import training_card
     from engine.training.loop import Trainer, TrainingConfig
 
@@ -233,7 +233,7 @@ def run_sample(args: argparse.Namespace) -> int:
 def run_bench(args: argparse.Namespace) -> int:
     """Print or write ``{method: {measure: value}}``, means over the sampling seeds."""
     from engine.evaluation.trajectories_bench import BenchData, bench_trajectories
-    from engine.models.tddpm.tracks import hold_out_people
+    from engine.models.tddpm.people import drop_twins, hold_out_people
 
     if args.seeds < 1:
         raise InputError("The benchmark needs at least one seed.", str(args.seeds))
@@ -244,6 +244,8 @@ def run_bench(args: argparse.Namespace) -> int:
     training: Tracks | None = None
     if args.hold_out:
         training, real = hold_out_people(real, HELD_OUT, SPLIT_SEED)
+    else:
+        real = drop_twins(real)
     data = BenchData(real, training, max_trips=args.max_trips)
     runs = []
     for seed in range(args.seed, args.seed + args.seeds):

@@ -6,7 +6,8 @@ docstrings cite its parts by name. ``[RF]`` and ``[DDPM]`` are as in :mod:`engin
 From recorded points to training examples:
 
 ``preparation``  GPS points to trips at equal time steps
-``tracks``       trips in flat arrays, on a plane in metres; people held out
+``tracks``       trips in flat arrays, on a plane in metres
+``people``       who is held out; recordings that stand under several names
 ``frames``       square regions and their canonical frame
 ``pieces``       a region's map and pieces of trips in it
 ``conditions``   duration, hour, length, purpose, and which of them are known
@@ -23,4 +24,9 @@ From a map to trips:
 ``assembly``     pieces joined to whole trips
 ``closed_loop``  generated occupancy brought to the map; blocked cells
 ``generation``   all of it as a stream
+``whatif``       a painted map as a job
+
+``paper``        the paper's joint encoder with DDPM, its pieces as trips
+``task``         what the training loop needs; ``checkpoint`` models on disk; ``exchange`` with the
+                 trajectories of a city
 """

@@ -170,26 +170,3 @@ def path_lengths_m(tracks: Tracks) -> Floats:
     steps = np.linalg.norm(np.diff(tracks.points_m, axis=0), axis=1).astype(np.float64)
     total = np.concatenate([[0.0], np.cumsum(steps)])
     return total[tracks.offsets[1:] - 1] - total[tracks.offsets[:-1]]
-
-
-def hold_out_people(tracks: Tracks, share: float, seed: int) -> tuple[Tracks, Tracks]:
-    """Training and held-out trips: people are drawn, never single trips or points.
-
-    Args:
-        tracks: trips with known persons.
-        share: part of the people to hold out, in (0, 1).
-        seed: of the draw; the same seed and people give the same split.
-
-    Returns:
-        Trips of the people kept, and trips of the people held out.
-
-    Raises:
-        InputError: the share does not leave at least one person on each side.
-    """
-    people = np.unique(tracks.person)
-    num_out = round(share * len(people))
-    if not 0 < num_out < len(people):
-        raise InputError("The share leaves nobody on one side.", f"{share} of {len(people)} people")
-    drawn = np.random.default_rng(seed).permutation(people)[:num_out]
-    out = np.isin(tracks.person, drawn)
-    return tracks.select(~out), tracks.select(out)

@@ -6,7 +6,6 @@ from engine.errors import InputError
 from engine.models.tddpm.preparation import PreparationConfig, prepare_tracks
 from engine.models.tddpm.tracks import (
     LocalPlane,
-    hold_out_people,
     path_lengths_m,
     tracks_from_trips,
 )
@@ -70,19 +69,6 @@ def test_repeated_and_reversed_times_do_no_harm():
 def test_nothing_usable_says_so():
     with pytest.raises(InputError, match="long enough"):
         prepare_tracks(recorded([(1, 0, 0, 0, 0), (1, 0, 600, 10, 0)]), PLANE, CONFIG)
-
-
-def test_people_are_held_out_whole():
-    trips = [np.full((4, 2), i) for i in range(20)]
-    tracks = tracks_from_trips(trips, 5.0)
-    tracks.person[:] = np.arange(20) // 2
-    kept, out = hold_out_people(tracks, 0.2, seed=1)
-    assert len(out) == 4
-    assert not set(kept.person) & set(out.person)
-    again = hold_out_people(tracks, 0.2, seed=1)[1]
-    assert set(again.person) == set(out.person)
-    with pytest.raises(InputError):
-        hold_out_people(tracks, 0.01, seed=1)
 
 
 def test_path_length_does_not_run_from_trip_to_trip():
