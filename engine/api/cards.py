@@ -102,6 +102,9 @@ def _facts(metadata: CityMetadata) -> tuple[Fact, ...]:
         number = sum(e.shape[0] for e in files.values() if e.kind is kind and e.shape)
         if number:
             facts.append(Fact(label, f"{number:,}", text))
+    days = {name.split("/")[1] for name in metadata.files if name.count("/edited/")}
+    if days:
+        facts.append(Fact("What-ifs", f"{len(days)}", "days with an edit, simulated both ways"))
     return tuple(facts)
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 from engine import api
 from pages.shared import cache
 from pages.shared.frame import engine_errors
-from pages.shared.state import choose_city
+from pages.shared.state import choose_city, get_state
 from pages.shared.text import as_text
 
 
@@ -30,6 +30,12 @@ class Question:
 
 PICTURE_PX = 200
 QUESTIONS = (
+    Question(
+        "What truly follows",
+        ":material/traffic:",
+        "These streets close. What does the traffic simulator say, and how much of it is chance?",
+        "pages/simulator.py",
+    ),
     Question(
         "Missing sensors",
         ":material/sensors_off:",
@@ -73,7 +79,7 @@ def _draw_text(card: api.CityCard, is_chosen: bool) -> None:
         st.markdown(as_text(card.description))
     if card.notice:
         st.caption(f":material/info: {as_text(card.notice)}")
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         for fact in card.facts:
             st.metric(fact.label, fact.value, help=fact.help or None, width="content")
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -91,12 +97,17 @@ def _draw_text(card: api.CityCard, is_chosen: bool) -> None:
 
 
 def draw_questions() -> None:
-    """The three questions, side by side."""
+    """The questions, side by side."""
     for column, question in zip(st.columns(len(QUESTIONS)), QUESTIONS, strict=True):
         with column.container(border=True, height="stretch"):
             st.subheader(f"{question.icon} {question.name}", anchor=False)
             st.markdown(question.text)
             if question.page:
-                st.page_link(question.page, label="Ask", icon=":material/arrow_forward:")
+                st.page_link(
+                    question.page,
+                    label="Ask",
+                    icon=":material/arrow_forward:",
+                    query_params={"city": get_state().city_id},
+                )
             else:
                 st.caption("This version has no answer yet.")
