@@ -17,6 +17,7 @@ def plot_errors(
         path: a picture to write, PNG, SVG or PDF by its ending.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FormatStrFormatter
 
     names = ("mae", "rmse", "crps")
     masks = list(figures)
@@ -25,11 +26,15 @@ def plot_errors(
     for axes, name in zip(figure.subplots(len(names), 1, squeeze=False)[:, 0], names, strict=True):
         for number, method in enumerate(methods):
             values = [figures[mask][method][name] for mask in masks]
-            offset = (number - (len(methods) - 1) / 2) * 0.8 / len(methods)
+            offset = (number - (len(methods) - 1) / 2) * 0.5 / len(methods)
             places = [place + offset for place in range(len(masks))]
-            axes.bar(places, values, width=0.8 / len(methods), label=method)
+            # points, not bars: a bar's length means nothing on an axis without zero
+            axes.plot(places, values, "o", markersize=5, label=method)
         axes.set_xticks(range(len(masks)), masks)
         axes.set_yscale("log")
+        for which in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            which(FormatStrFormatter("%g"))
+        axes.grid(axis="y", which="both", alpha=0.3)
         axes.set_ylabel(f"{name.upper()}, counts per cell")
     figure.axes[0].legend(ncols=len(methods), loc="lower center", bbox_to_anchor=(0.5, 1.0))
     figure.tight_layout()
