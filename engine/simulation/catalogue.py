@@ -49,6 +49,10 @@ def _visit(zone_id: str, visitors: int, begin_h: float, end_h: float) -> tuple[E
     return (AddAttraction(zone_id, visitors, begin_h * HOUR_S, end_h * HOUR_S),)
 
 
+def _scale(factor: float, *zone_ids: str) -> tuple[Edit, ...]:
+    return tuple(ScaleDemand(zone_id, factor) for zone_id in zone_ids)
+
+
 CLOSURES = (
     Planned(
         "close-ernst-ruska-ufer",
@@ -81,16 +85,16 @@ CLOSURES = (
         _close("am-studio-3"),
     ),
     Planned(
-        "close-hermann-dorner",
-        "Hermann-Dorner-Allee closed between Barbara-McClintock-Straße and Karl-Ziegler-Straße",
+        "close-ernst-ruska-west",
+        "Ernst-Ruska-Ufer closed west of Wegedornstraße",
         JUNE,
-        _close("hermann-dorner-allee-2"),
+        _close("ernst-ruska-ufer-1"),
     ),
     Planned(
-        "close-volmerstrasse",
-        "Volmerstraße closed between Rudower Chaussee and Albert-Einstein-Straße",
+        "close-rudower-west",
+        "Rudower Chaussee closed between Wegedornstraße and Max-Born-Straße",
         EARLY_MAY,
-        _close("volmerstrasse-1"),
+        _close("rudower-chaussee-3"),
     ),
     Planned(
         "close-underpass",
@@ -167,22 +171,22 @@ DEMAND_CHANGES = (
         _visit("bahnhof", 800, 14, 18.5),
     ),
     Planned(
-        "half-volmerstrasse",
-        "Zone Volmerstraße half empty",
+        "half-science-park-south",
+        "Four zones of the science park south of Rudower Chaussee half empty",
         MAY,
-        (ScaleDemand("volmerstrasse", 0.5),),
+        _scale(0.5, "volmerstrasse", "max-planck", "liebig", "kekulestrasse"),
     ),
     Planned(
-        "half-carl-scheele",
-        "Zone Carl-Scheele-Straße at 40 % of its traffic",
+        "low-science-park-west",
+        "Four zones of the science park in the west at 40 % of their traffic",
         JUNE,
-        (ScaleDemand("carl-scheele", 0.4),),
+        _scale(0.4, "carl-scheele", "max-born", "johann-hittorf", "schwarzschild"),
     ),
     Planned(
-        "double-wagner-regeny",
-        "New homes: twice the traffic of the zone Wagner-Régeny-Straße",
+        "double-north",
+        "New homes: twice the traffic of three zones around Wagner-Régeny-Straße",
         JUNE,
-        (ScaleDemand("wagner-regeny", 2.0),),
+        _scale(2.0, "wagner-regeny", "pfarrer-goosmann", "hans-schmidt"),
     ),
     Planned(
         "stadium-media",
@@ -192,10 +196,10 @@ DEMAND_CHANGES = (
         is_test=True,
     ),
     Planned(
-        "half-campus",
-        "Zone Humboldt-Universität half empty",
+        "half-university",
+        "The university's two zones and Abram-Joffe-Straße half empty",
         TEST_SUMMER,
-        (ScaleDemand("campus", 0.5),),
+        _scale(0.5, "campus", "newtonstrasse", "abram-joffe"),
         is_test=True,
     ),
     Planned(

@@ -25,7 +25,7 @@ INK, PAPER = "#111827", "#ffffff"
 DPI = 110
 DAY_STEPS = 48
 WEEKDAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-SHOWN_INTERVENTION = "close-ernst-ruska-ufer"
+SHOWN_INTERVENTION = "close-rudower-west"
 BUSIEST = 24
 """Sensors in the figures of speed: those that count most vehicles."""
 

@@ -34,6 +34,10 @@ EN_ROUTE_S = 420.0
 """Trips that depart this long before a closure may still be on the road when it begins."""
 
 CLONE_STEP = 100 * KEYS_PER_KIND
+"""Repeated tours have keys from a multiple of this on, every repetition from its own."""
+
+MOST_EDITS = 100
+MOST_TRIPS = 150_000
 MOST_ATTRACTIONS = 40
 
 
@@ -98,8 +102,11 @@ def change_demand(
     """The trips with scaled zones and attractions, sorted.
 
     Raises:
-        ScenarioError: a zone does not exist, or an edit is of a kind that streets do not have.
+        ScenarioError: a zone does not exist, an edit is of a kind that streets do not have, or
+            there are more edits or trips than can be simulated.
     """
+    if len(edits) > MOST_EDITS:
+        raise ScenarioError(f"At most {MOST_EDITS} edits fit into one day.", f"{len(edits)} edits")
     attractions = 0
     for edit in edits:
         if isinstance(edit, ScaleDemand):
@@ -111,6 +118,12 @@ def change_demand(
             raise ScenarioError(
                 "The simulator takes closed streets, scaled demand and attractions only.",
                 type(edit).__name__,
+            )
+        if len(trips) > MOST_TRIPS:
+            raise ScenarioError(
+                "These edits make more traffic than can be simulated.",
+                f"{len(trips):,} trips, at most {MOST_TRIPS:,}",
+                "Scale fewer zones, or by less.",
             )
     return sort_trips(trips)
 
@@ -178,22 +191,21 @@ def scale_zone(
     if edit.factor <= 1:
         return np.asarray(trips[~affected | (trips["scale_draw"] < edit.factor)])
     copies = [trips]
+    next_step = int(trips["key"].max(initial=0)) // CLONE_STEP + 1
     whole, rest = divmod(edit.factor - 1, 1)
     for number in range(int(whole) + (rest > 0)):
         chosen = affected if number < int(whole) else affected & (trips["scale_draw"] < rest)
-        clone = trips[chosen].copy()
-        clone["key"] += CLONE_STEP * (number + 1)
-        copies.append(_shifted(model, draw, clone, number))
+        copies.append(_repeated(model, draw, trips[chosen].copy(), next_step + number))
     return np.concatenate(copies)
 
 
-def _shifted(
-    model: TrafficModel, draw: tuple[date, int], clone: np.ndarray, number: int
+def _repeated(
+    model: TrafficModel, draw: tuple[date, int], clone: np.ndarray, step: int
 ) -> np.ndarray:
     """Clones leave up to a quarter of an hour earlier or later, all legs of a tour alike."""
-    tour = clone["key"] // 10
-    own, index = np.unique(tour, return_inverse=True)
-    table = generator(model.seed, draw[0].toordinal(), CLONE_KEY, draw[1], number).random(1 << 20)
+    own, index = np.unique(clone["key"] // 10, return_inverse=True)
+    clone["key"] = CLONE_STEP * step + 10 * index + clone["key"] % 10
+    table = generator(model.seed, draw[0].toordinal(), CLONE_KEY, draw[1], step).random(1 << 20)
     shift_s = 1800 * (table[own % len(table)] - 0.5)
     clone["depart_s"] = np.clip(clone["depart_s"] + shift_s[index], 0, DAY_S - 1).round(1)
     return clone

@@ -72,6 +72,22 @@ def test_more_demand_repeats_tours_at_other_times(model, factor):
     assert np.isin(trips["key"], more["key"]).all()
 
 
+def test_zones_scaled_one_after_the_other_keep_keys_apart(model):
+    trips = draw_day(model, WEEKDAY)
+    zones = ("wagner-regeny", "forum", "campus", "wagner-regeny")
+    edits = tuple(ScaleDemand(zone, 2.5) for zone in zones)
+    more = apply_edits(model, WEEKDAY, trips, edits).trips
+    assert len(np.unique(more["key"])) == len(more) > len(trips)
+
+
+def test_edits_that_would_never_end_are_refused(model):
+    trips = draw_day(model, WEEKDAY)
+    with pytest.raises(ScenarioError, match="more traffic"):
+        apply_edits(model, WEEKDAY, trips, (ScaleDemand("forum", 10.0),) * 9)
+    with pytest.raises(ScenarioError, match="At most 100 edits"):
+        apply_edits(model, WEEKDAY, trips, (ScaleDemand("forum", 1.0),) * 101)
+
+
 def test_demand_is_scaled_in_its_window_only(model):
     trips = draw_day(model, WEEKDAY)
     edit = ScaleDemand("volmerstrasse", 0.0, 0, 6 * 3600)
