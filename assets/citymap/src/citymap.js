@@ -56,6 +56,7 @@ export class CityMap {
   #load(payload) {
     const before = this.payload, step = this.mode?.step;
     this.payload = payload;
+    if (before && this.#absorbed(before, payload)) return;
     const fresh = !before || before.kind !== payload.kind || JSON.stringify(before.cells) !== JSON.stringify(payload.cells);
     this.mode?.destroy();
     this.extraControls = [];
@@ -77,6 +78,14 @@ export class CityMap {
     this.viewsChanged();
     if (fresh) this.#placeCamera(kept);
     this.#fillFrame(kept);
+  }
+
+  /** New values of the same map, say the next estimate of a running job: only the values are replaced. */
+  #absorbed(before, payload) {
+    const rest = ({digest, view, ...others}) => JSON.stringify(others);
+    if (payload.kind !== 'view' || rest(before) !== rest(payload) || !this.mode.absorb(payload.view)) return false;
+    this.drawCards();
+    return true;
   }
 
   #modeSpec(payload, kept, step) {

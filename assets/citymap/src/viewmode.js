@@ -23,16 +23,28 @@ export class ViewMode {
 
   /** The arrays: (time steps x cells) u16 per view, value = offset + q * step. */
   load(spec) {
+    const sheets = this.views?.map(view => view.sheet) ?? [];
     this.spec = spec;
-    this.views = spec.views.map(view => ({
+    this.views = spec.views.map((view, k) => ({
       ...view, own: new Scale(view.scale, this.map.themeName), shown: new Float32Array(this.topology.count),
-      sheet: new CellSheet(`${view.id}/cells`, this.topology),
+      sheet: sheets[k] ?? new CellSheet(`${view.id}/cells`, this.topology),
     }));
     this.viewIds = this.views.map(view => view.id);
     this.count = spec.count;
     this.sharable = this.views.some(a => this.views.some(b => a !== b && a.scale.group === b.scale.group && differ(a.own, b.own)));
-    this.shared = spec.shared;
+    this.shared ??= spec.shared;
     this.#scales();
+  }
+
+  /** Take new values of the same views without disturbing what the user is doing; false where the views differ. */
+  absorb(spec) {
+    const alike = spec.count === this.count && spec.views.length === this.views.length && String(spec.times) === String(this.spec.times);
+    const sharable = this.sharable;
+    if (!alike) return false;
+    this.load(spec);
+    if (this.sharable !== sharable) return false;
+    this.show(this.step);
+    return true;
   }
 
   /** A shared scale spans the values of all views of its group. */

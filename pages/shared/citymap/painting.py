@@ -157,8 +157,9 @@ def paint_occupancy(
         baseline: one number per cell, from zero up; what "reset" returns to.
         key: of the map, unique on the page; another key is another map.
         options: label, height, the city below.
-        scale: colours and unit; its upper limit is the highest value that can be painted. By
-            default from zero to twice the baseline's highest value.
+        scale: colours and unit; its upper limit (or the baseline's highest value, if that is
+            higher) is the highest value that can be painted. By default from zero to twice the
+            baseline's highest value.
         initial: what to begin with, if not the baseline: what an earlier call returned.
         streets: streets that can be closed on the same map.
 
@@ -190,7 +191,7 @@ def paint_occupancy(
             "baseline": base,
             "painted": content.painted,
             "keepTotal": content.keep_total,
-            "limit": float(scale.high),
+            "limit": max(float(scale.high), float(base.max())),
         }
         document: dict[str, Any] = {"id": document_id, "revision": revision, "painting": painting}
         if streets:

@@ -12,12 +12,15 @@ READY = """() => globalThis.__citymap && [...__citymap.maps].some(
 MAP = "[...__citymap.maps][0]"
 
 
+FIRST_MS = 150_000  # a server imports everything for its first page
+
+
 class MapDriver:
     """One map on a page."""
 
     def __init__(self, page: Any) -> None:
         self.page = page
-        page.wait_for_function(READY)
+        page.wait_for_function(READY, timeout=FIRST_MS)
 
     @classmethod
     def open(cls, page: Any, address: str, **query: Any) -> "MapDriver":

@@ -7,6 +7,8 @@ from tests.browser.citymap.driving import APP, READY, MapDriver
 
 SWITCH = "tests/browser/citymap/apps/switch_app.py"
 MB = 1e6
+N_STROKES = 560
+N_SWITCHES = 58
 
 
 class Memory:
@@ -30,8 +32,8 @@ def test_500_strokes(serve, page):
     driver = MapDriver.open(page, address, map="occupancy", n=32)
     memory = Memory(page, serve.process(address))
     before = (0, 0)
-    for stroke in range(600):
-        if stroke == 100:  # caches are full, code is compiled
+    for stroke in range(N_STROKES):
+        if stroke == 60:  # caches are full, code is compiled
             before = memory()
         row = stroke * 7 % 32
         driver.drag(row * 32 + 3, row * 32 + 28, steps=3)
@@ -52,8 +54,8 @@ def test_50_page_switches(serve, page):
     painted = driver.values().tolist()
     memory = Memory(page, serve.process(address))
     before = (0, 0)
-    for switch in range(60):
-        if switch == 10:
+    for switch in range(N_SWITCHES):
+        if switch == 8:
             before = memory()
         link, key = ("Other", "other") if switch % 2 == 0 else ("Map", "map")
         page.get_by_role("link", name=link).click()

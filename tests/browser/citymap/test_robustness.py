@@ -62,6 +62,16 @@ def test_switches_reruns_and_tabs(serve, page):
     driver.wait_out(r"revision=3\b")
     driver.assert_alive()
 
+    # the graphics driver drops the context: the map starts again with the same state
+    before = driver.digest()
+    driver.ask("map.scene.gl.getExtension('WEBGL_lose_context').loseContext()")
+    page.wait_for_function(
+        f"() => {{ const {{scene}} = {MAP};"
+        " return scene?.gl && !scene.gl.isContextLost() && scene.renderCount > 1; }"
+    )
+    driver.assert_alive()
+    assert driver.digest() == before
+
     # a second tab has its own map
     other = page.context.new_page()
     second = MapDriver.open(other, address, chart="")

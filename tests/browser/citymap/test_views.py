@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from tests.browser.citymap.driving import APP, MapDriver
+from tests.browser.citymap.driving import APP, MAP, MapDriver
 
 N = 12
 CAMERAS = """map.scene.deck.getViewports().map(
@@ -48,7 +48,8 @@ def test_linked_views(serve, page, tmp_path):
 
     # one tooltip with all values and the place; click chooses and tells Python
     driver.button("reset-camera").click()
-    cell = 4 * N + 5
+    heights = "map.mode.views[0].sheet.heights"
+    cell = driver.ask(f"{heights}.indexOf(Math.max(...{heights}))")  # nothing hides its top
     x, y = driver.ask(
         f"map.scene.project(map.topology.centre({cell}), "
         f"map.mode.views[0].sheet.heights[{cell}] * map.heightM)"
@@ -68,7 +69,7 @@ def test_linked_views(serve, page, tmp_path):
     driver.wait_out(r"cell=\d+")
     row, col = int(driver.python("row")), int(driver.python("col"))
     assert heading == f"Row {row + 1}, column {col + 1}"
-    assert (row, col) == (4, 5)  # the top of its column, not the ground behind it
+    assert row * N + col == cell  # the top of its column, not the ground behind it
     shown = driver.ask(f"map.mode.views.map(v => v.shown[{cell}])")
     assert shown[2] == pytest.approx(abs(shown[0] - shown[1]), abs=0.01)
     assert shown[3] == pytest.approx(shown[1] - shown[0], abs=0.01)
@@ -100,6 +101,26 @@ def test_linked_views(serve, page, tmp_path):
     size = page.locator(".map").bounding_box()
     assert width == pytest.approx(2 * size["width"], abs=4) and height > 2 * size["height"]
     assert data.startswith(b"\x89PNG") and len(data) > 20_000
+
+
+def test_new_values_leave_the_user_where_he_is(serve, page):
+    driver = MapDriver.open(page, serve(APP), map="views", n=8, views=2, tick=1)
+    driver.button("table").click()
+    page.locator("[data-id=time]").focus()
+    driver.press("ArrowRight", "ArrowRight", "ArrowRight")
+    first = "map.mode.views.map(view => Math.max(...view.shown))"
+    before = driver.ask(first)
+    page.evaluate("() => { globalThis.bar = [...__citymap.maps][0].mode.time.node; }")
+    page.get_by_role("button", name="Tick").click()
+    driver.wait_out(r"runs=2\b")
+    page.wait_for_function(
+        f"before => {{ const map = {MAP}; return ({first})[1] !== before; }}", arg=before[1]
+    )
+    after = driver.ask(first)
+    assert after[0] == pytest.approx(before[0])
+    assert after[1] == pytest.approx(1.1 * before[1], rel=1e-3)
+    assert driver.ask("map.mode.step") == 3
+    assert driver.ask("map.mode.time.node === bar && map.table !== null") is True
 
 
 def test_moving_trips(serve, page):

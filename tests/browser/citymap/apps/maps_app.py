@@ -121,6 +121,10 @@ def fields(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
 def views() -> None:
     grid = city.grid(n)
     truth, result = fields(n, steps)
+    ticks = component_state().get("runs", 0) if query.get("tick") else 0
+    if query.get("tick"):
+        st.button("Tick")
+        result = result * (1 + 0.1 * ticks)  # as the estimates of a running job change
     people = {"label": "people", "unit": "persons", "group": "people"}
     all_views = [
         HeatView("Truth", truth, ColorScale.of(truth, **people)),
@@ -141,7 +145,7 @@ def views() -> None:
         key="views",
         frames=frames,
         options=options("Truth and result", is_3d=query.get("flat") is None),
-        version=("views", n, steps, query.get("views")),
+        version=("views", n, steps, query.get("views"), ticks),
     )
     out(
         f"cell={chosen.cell} row={chosen.row} col={chosen.col} "
