@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from demo_city import write_city
+
+from tests.engine.cities.demo_city import write_city
 
 
 @pytest.fixture(scope="session")

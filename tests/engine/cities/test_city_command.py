@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from demo_city import describe, field, write_city
 
 from engine.cities import CityWriter
 from engine.cities.registry import user_root
 from engine.cli import main
 from engine.cli.city import LateProgress
+from tests.engine.cities.demo_city import describe, field, write_city
 
 ROOT = Path(__file__).parents[3]
 

@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from demo_city import field
 
 from engine.cities import City
 from engine.cities.archives import pack_arrays, read_arrays, read_headers
 from engine.cities.inspection import check_city
 from engine.errors import CityDamagedError, CityError, CityVersionError
+from tests.engine.cities.demo_city import field
 
 LISTED = [
     "streets.parquet",

@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from demo_city import trips
 
 from engine.cities.footers import read_footer
 from engine.cities.trajectories import pack_trajectories
 from engine.errors import CityDamagedError
+from tests.engine.cities.demo_city import trips
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_hostile_footers(footer):
 CHILD = """
 import random, sys
 from pathlib import Path
-from test_city_footers import break_city
+from tests.engine.cities.test_city_footers import break_city
 break_city(Path(sys.argv[1]), random.Random(int(sys.argv[2])), int(sys.argv[3]))
 print("survived")
 """
@@ -107,7 +107,7 @@ print("survived")
 
 def break_city(folder, rng, num_times):
     """Break files again and again, list them as if they were sound, and read them."""
-    from test_city_damage import READERS
+    from tests.engine.cities.test_city_damage import READERS
 
     from engine.cities import City
 

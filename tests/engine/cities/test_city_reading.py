@@ -7,7 +7,12 @@ from zoneinfo import ZoneInfo
 import geopandas as gpd
 import numpy as np
 import pytest
-from demo_city import (
+
+from engine.cities import City, CityWriter, FileKind, SegmentSeries, TrajectoryBatch, TripFilter
+from engine.cities.inspection import check_city
+from engine.domain import Aggregation, Grid
+from engine.errors import CityError, CityNotFoundError, EngineError, FieldError, InputError
+from tests.engine.cities.demo_city import (
     GRID,
     NUM_TRIPS,
     START,
@@ -19,11 +24,6 @@ from demo_city import (
     trips,
     write_city,
 )
-
-from engine.cities import City, CityWriter, FileKind, SegmentSeries, TrajectoryBatch, TripFilter
-from engine.cities.inspection import check_city
-from engine.domain import Aggregation, Grid
-from engine.errors import CityError, CityNotFoundError, EngineError, FieldError, InputError
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import shutil
 
 import pytest
-from demo_city import describe, field, write_city
 
 from engine.cities import CityWriter
 from engine.cities.registry import (
@@ -16,6 +15,7 @@ from engine.cities.registry import (
     user_root,
 )
 from engine.errors import CityDamagedError, CityError, CityNotFoundError, InputError
+from tests.engine.cities.demo_city import describe, field, write_city
 
 
 def write_plain(root, city_id):

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from demo_city import GRID, describe, field, write_city
 
 from engine.cities import City, CityWriter, storage
 from engine.cities.inspection import check_city
 from engine.cities.registry import list_cities, open_city
 from engine.errors import CityNotFoundError, CityReplacedError, StorageError
+from tests.engine.cities.demo_city import GRID, describe, field, write_city
 
 NOISE = np.random.default_rng(0).integers(0, 60_000, (20, *GRID.shape)).astype(np.uint16)
 

@@ -1,11 +1,11 @@
 import dataclasses
 
 import pytest
-from simulation_cases import CLOSED, DAY, HALF_HOUR, last
 
 from engine.domain import CloseStreets
 from engine.simulation import SimulatedDay, simulate_day
 from engine.simulation.construction import build_adlershof
+from tests.engine.simulation.simulation_cases import CLOSED, DAY, HALF_HOUR, last
 
 
 @pytest.fixture(scope="session")

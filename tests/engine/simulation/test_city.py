@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from simulation_cases import CLOSED, DAY, HALF_HOUR, last
 
 from engine.cities import City, Split
 from engine.cities.inspection import check_city
@@ -27,6 +26,7 @@ from engine.simulation.production import (
     store_day,
 )
 from engine.simulation.tours import Purpose
+from tests.engine.simulation.simulation_cases import CLOSED, DAY, HALF_HOUR, last
 
 PLANNED = Planned("closed", "A street is closed", DAY, (CloseStreets((CLOSED,)),), is_test=True)
 

@@ -3,13 +3,13 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 import pytest
-from simulation_cases import CLOSED, DAY, HALF_HOUR, last
 
 from engine.domain import ScaleDemand
 from engine.errors import ScenarioError
 from engine.simulation import Progress, SimulatedDay, simulate_day, simulate_what_if
 from engine.simulation.day import make_clock, plan_trips
 from engine.simulation.outputs import cells
+from tests.engine.simulation.simulation_cases import CLOSED, DAY, HALF_HOUR, last
 
 ARRAYS = ("speed_kmh", "count")
 
