@@ -1,4 +1,4 @@
-"""A user's edited occupancy map, carried over to the city's fine raster.
+"""A user's edited occupancy map, carried over to the city's fine raster, and back.
 
 The painted map is coarser than the raster. Within a painted cell the fine pattern of streets
 is kept and scaled; where the city had nothing and the user paints something, it spreads evenly.
@@ -7,10 +7,10 @@ is kept and scaled; where the city had nothing and the user paints something, it
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.domain import OccupancyMap
+from engine.domain import Grid, OccupancyMap
 from engine.errors import OccupancyError
 from engine.models.tddpm.occupancy import CityMap
-from engine.models.tddpm.tracks import Indices, LocalPlane
+from engine.models.tddpm.tracks import Floats, Indices, LocalPlane, Tracks
 
 
 def painted_cell(city: CityMap, painted: OccupancyMap, plane: LocalPlane) -> Indices:
@@ -87,3 +87,33 @@ def _corner_offsets(city: CityMap) -> list[tuple[float, float]]:
     # just inside the cell, so that a shared edge does not block the neighbour
     reach = city.cell_m / 2 * (1 - 1e-6)
     return [(east * reach, north * reach) for east in (-1, 1) for north in (-1, 1)]
+
+
+def painted_occupancy(city: CityMap, grid: Grid, plane: LocalPlane) -> OccupancyMap:
+    """The map to paint on: the raster's counts in the cells of a grid.
+
+    Raises:
+        OccupancyError: nobody is in the grid.
+    """
+    return OccupancyMap(_cell_sums(city, city.counts, grid, plane), grid)
+
+
+def occupancy_of_trips(tracks: Tracks, grid: Grid, plane: LocalPlane) -> Floats:
+    """(R, C) number of points of trips in each cell of a grid; for the difference map."""
+    lon, lat = plane.to_degrees(tracks.points_m)
+    counts, _, _ = np.histogram2d(
+        -lat,
+        lon,
+        bins=(grid.rows, grid.cols),
+        range=((-grid.north, -grid.south), (grid.west, grid.east)),
+    )
+    return np.asarray(counts, dtype=np.float64)
+
+
+def _cell_sums(city: CityMap, counts: Floats, grid: Grid, plane: LocalPlane) -> Floats:
+    # any map on the grid tells which cell a raster cell belongs to
+    even = OccupancyMap(np.ones(grid.shape), grid)
+    cell = painted_cell(city, even, plane).ravel()
+    inside = cell >= 0
+    sums = np.bincount(cell[inside], counts.ravel()[inside], minlength=grid.num_cells)
+    return np.asarray(sums.reshape(grid.shape), dtype=np.float64)

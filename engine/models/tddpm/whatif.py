@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.domain import Grid, OccupancyMap
+from engine.domain import OccupancyMap
 from engine.errors import OccupancyError
-from engine.models.tddpm.edits import apply_painted, blocked_cells, painted_cell
+from engine.models.tddpm.edits import apply_painted, blocked_cells
 from engine.models.tddpm.generation import (
     GenerationConfig,
     StepListener,
@@ -17,7 +17,7 @@ from engine.models.tddpm.generation import (
     generate_trips,
 )
 from engine.models.tddpm.occupancy import CityMap
-from engine.models.tddpm.tracks import Floats, LocalPlane, Tracks
+from engine.models.tddpm.tracks import LocalPlane
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,33 +67,3 @@ class WhatIf:
                 f"cells of {self.city.cell_m:.1f} m, weights for {cell_m:.1f} m",
             )
         return generate_trips(model, self.target(), num_trips, seed, config, self.blocked(), listen)
-
-
-def painted_occupancy(city: CityMap, grid: Grid, plane: LocalPlane) -> OccupancyMap:
-    """The map to paint on: the raster's counts in the cells of a grid.
-
-    Raises:
-        OccupancyError: nobody is in the grid.
-    """
-    return OccupancyMap(_cell_sums(city, city.counts, grid, plane), grid)
-
-
-def occupancy_of_trips(tracks: Tracks, grid: Grid, plane: LocalPlane) -> Floats:
-    """(R, C) number of points of trips in each cell of a grid; for the difference map."""
-    lon, lat = plane.to_degrees(tracks.points_m)
-    counts, _, _ = np.histogram2d(
-        -lat,
-        lon,
-        bins=(grid.rows, grid.cols),
-        range=((-grid.north, -grid.south), (grid.west, grid.east)),
-    )
-    return np.asarray(counts, dtype=np.float64)
-
-
-def _cell_sums(city: CityMap, counts: Floats, grid: Grid, plane: LocalPlane) -> Floats:
-    # any map on the grid tells which cell a raster cell belongs to
-    even = OccupancyMap(np.ones(grid.shape), grid)
-    cell = painted_cell(city, even, plane).ravel()
-    inside = cell >= 0
-    sums = np.bincount(cell[inside], counts.ravel()[inside], minlength=grid.num_cells)
-    return np.asarray(sums.reshape(grid.shape), dtype=np.float64)

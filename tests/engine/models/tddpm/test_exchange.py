@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -5,6 +8,7 @@ from engine.cities.trajectories import TrajectoryBatch
 from engine.domain import Grid, OccupancyMap
 from engine.errors import InputError, OccupancyError
 from engine.models.tddpm.closed_loop import touches
+from engine.models.tddpm.edits import occupancy_of_trips, painted_occupancy
 from engine.models.tddpm.exchange import batch_of_tracks, tracks_of_batches
 from engine.models.tddpm.generation import GenerationConfig, TrajectoryModel
 from engine.models.tddpm.network import NetworkConfig
@@ -13,7 +17,7 @@ from engine.models.tddpm.prior import TripPrior
 from engine.models.tddpm.sampling import SamplerConfig
 from engine.models.tddpm.task import straight_training
 from engine.models.tddpm.tracks import LocalPlane, join_tracks, tracks_from_trips
-from engine.models.tddpm.whatif import WhatIf, occupancy_of_trips, painted_occupancy
+from engine.models.tddpm.whatif import WhatIf
 
 PLANE = LocalPlane(13.5, 52.4)
 PURPOSES = ("work", "leisure")
@@ -125,3 +129,11 @@ def test_trips_are_counted_in_rows_from_the_north():
     grid = Grid(13.4, 52.3, 13.6, 52.5, 2, 2)
     trips = tracks_from_trips([np.array([[-100.0, 100.0], [-90, 90]]), np.array([[50.0, -50]])], 5)
     assert occupancy_of_trips(trips, grid, PLANE).tolist() == [[2, 0], [0, 1]]
+
+
+def test_maps_need_no_torch():
+    modules = "edits, exchange, occupancy, people, plans, preparation, prior, tracks"
+    code = (
+        f"import sys; from engine.models.tddpm import {modules}; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
