@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.errors import InputError
+from engine.errors import InputError, JobCancelledError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -148,10 +150,15 @@ def run_train(args: argparse.Namespace) -> int:
         examples = draw_examples(
             RegionSampler(training, pieces), args.regions, args.seed, lambda _: advance(1)
         )
-    trainer = Trainer(PieceTask(examples, _training(args)), config, args.checkpoints)
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    task = PieceTask(examples, _training(args))
+    trainer = Trainer(task, config, args.checkpoints, stopped.is_set)
     with _Bar("training", args.steps) as advance:
         for progress in trainer.run():
             advance(progress.step, absolute=True)
+    if stopped.is_set():
+        raise JobCancelledError("Training was stopped; the same command continues it.")
     data = {
         "name": args.data_name,
         "terms": args.data_terms,
