@@ -46,7 +46,7 @@ THEMES: Final[dict[str, dict[str, tuple[int, int, int, int]]]] = {
         "green": (211, 228, 200, 255),
         "building": (224, 219, 211, 255),
         "rail": (173, 173, 178, 255),
-        "street": (255, 255, 255, 255),
+        "street": (196, 203, 211, 255),
         "casing": (255, 255, 255, 255),
         "selectable": (112, 125, 140, 235),
         "closed": (200, 40, 40, 255),

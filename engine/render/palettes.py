@@ -38,8 +38,8 @@ DIVERGING_DARK: Final = (
 )
 CATEGORICAL: Final = "0072b2 e69f00 009e73 cc79a7 56b4e9 d55e00 f0e442 999999"
 
-_FADE_IN: Final = (64, 130, 190, 230, 250)
-_FADE_DIVERGING: Final = {5: 40, 4: 150, 6: 150, 3: 225, 7: 225}
+_FADE_IN: Final = (0, 110, 190, 230, 250)
+_FADE_DIVERGING: Final = {5: 0, 4: 150, 6: 150, 3: 225, 7: 225}
 
 
 class ScaleKind(StrEnum):
