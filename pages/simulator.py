@@ -15,7 +15,7 @@ with engine_errors():
 st.title("Close streets, ask the simulator", anchor=False)
 st.caption(
     f"{as_text(city.title)}: choose streets on the map. SUMO drives the same trips twice, with the "
-    "streets open and closed, and once more with other random numbers, to show what chance does."
+    "streets open and closed, and once another draw of trips, to show what chance does."
 )
 if not api.can_simulate(city):
     st.info(

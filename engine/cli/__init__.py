@@ -28,7 +28,7 @@ AREAS = {
 }
 """Each area's module in this package and what it is for."""
 
-BENCHES = ("simulate", "compute", "reconstruct", "trajectories", "forecast")
+BENCHES = ("simulate", "compute", "reconstruct", "sample", "trajectories", "forecast")
 """Areas with figures of their own under ``bench``."""
 
 

@@ -89,17 +89,18 @@ def _draw_when(city: api.City) -> tuple[date, tuple[float, float], int]:
         format="%.1f h",
         key=f"hours-{city.id}",
         persist_state="session",
-        help=f"Local time, {city.metadata.timezone}. Two hours take about half a minute.",
+        help=f"Local time, {city.metadata.timezone}. Two hours take about a minute.",
     )
     with st.popover("Advanced", icon=":material/tune:"):
         seed = st.number_input(
-            "Seed of the simulator",
+            "Draw of the day (seed)",
             0,
             10_000,
-            1,
+            0,
             key=f"seed-{city.id}",
             persist_state="session",
-            help="The same seed gives the same answer.",
+            help="0 is the day as the city's series have it; another number draws other trips "
+            "of the same day. The same number gives the same answer.",
         )
     if not isinstance(day, date):
         day = first
@@ -234,7 +235,7 @@ def _chance_text(result: Result) -> str:
     )
     return (
         f"Over these hours a cell changes by {changed:,.1f} vehicles (root mean square over all "
-        f"cells); two simulations of the untouched hours with other random numbers differ by "
+        f"cells); the untouched hours with another draw of trips differ by "
         f"{by_chance:,.1f}. The change is {times:,.1f} times that: {verdict}. The fourth map shows "
         "what chance alone does, on the same scale. All of it is a simulation on real streets, "
         "not a measurement."
