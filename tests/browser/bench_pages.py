@@ -17,8 +17,8 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.browser.conftest import FLAGS, Servers, find_chromium  # noqa: E402
-from tests.browser.citymap.driving import READY  # noqa: E402
+from tests.browser.conftest import FLAGS, Servers, find_chromium
+from tests.browser.citymap.driving import READY
 
 MIB = 2**20
 
@@ -37,15 +37,18 @@ def measure_round(browser, city):
             page.goto(f"{address}/?city={city}")
             page.get_by_role("link", name="Explore the city").first.wait_for()
             figures["start page, first visit"] = time.perf_counter() - began
+            page.context.close()
             for visit in ("first", "second"):
                 page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
                 began = time.perf_counter()
                 page.goto(f"{address}/city?city={city}")
                 page.wait_for_function(READY)
                 figures[f"map on the City page, {visit} visit"] = time.perf_counter() - began
-            third = browser.new_context().new_page()
-            third.goto(f"{address}/city?city={city}")
-            third.wait_for_function(READY)
+                page.context.close()
+            for _ in range(3):
+                page = browser.new_context().new_page()
+                page.goto(f"{address}/city?city={city}")
+                page.wait_for_function(READY)
             server = psutil.Process(servers.process(address).pid)
             figures["server memory with three sessions, MiB"] = server.memory_info().rss / MIB
         finally:

@@ -34,7 +34,7 @@ def pick(driver, cell):
     driver.page.mouse.click(box["x"] + x, box["y"] + y)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_from_the_start_page_to_a_cell_of_the_city(address, new_page, scheme):
     page = new_page(color_scheme=scheme)
     page.goto(f"{address}/?city=small")

@@ -123,9 +123,9 @@ def test_occupancy_tools(serve, page):
     assert float(driver.python("total")) > float(driver.python("base"))
 
     # total and number of changed cells follow while the button is still down
+    before = driver.readout
     page.mouse.move(*driver.point(cell(1, 1)))
     page.mouse.down()
-    before = driver.readout
     page.mouse.move(*driver.point(cell(1, 12)), steps=4)
     page.locator(".readout").filter(has_not_text=before).wait_for()
     driver.press("Escape")  # gives up the stroke

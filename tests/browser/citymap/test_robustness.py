@@ -83,7 +83,7 @@ def test_switches_reruns_and_tabs(serve, page):
     driver.wait_out(r"revision=3\b")
 
 
-@pytest.mark.parametrize("order", ["first", "last"])
+@pytest.mark.parametrize("order", ["first", pytest.param("last", marks=pytest.mark.slow)])
 def test_beside_streamlits_own_pydeck_chart(serve, page, order):
     driver = MapDriver.open(page, serve(SWITCH), chart=order)
     page.locator("[data-testid=stDeckGlJsonChart] canvas").first.wait_for()

@@ -107,9 +107,8 @@ print("survived")
 
 def break_city(folder, rng, num_times):
     """Break files again and again, list them as if they were sound, and read them."""
-    from tests.engine.cities.test_city_damage import READERS
-
     from engine.cities import City
+    from tests.engine.cities.test_city_damage import READERS
 
     description = json.loads((folder / "city.json").read_text())
     description.pop("checksum")

@@ -214,7 +214,8 @@ from pathlib import Path
 from engine.cities import City
 from engine.errors import CityReplacedError
 folder, good, replaced = Path(sys.argv[1]), 0, 0
-while not (folder.parent / "stop").exists():
+print("ready", flush=True)
+while good == 0 or not (folder.parent / "stop").exists():
     try:
         city = City(folder)
         said = {int(city.field(n).values[0, 0, 0]) for n in city.field_names}
@@ -237,6 +238,7 @@ def test_readers_while_a_writer_swaps(tmp_path):
         text=True,
         cwd=Path(__file__).parents[3],
     )
+    assert child.stdout.readline() == "ready\n"  # before that the child has seen no swap
     stop, wrong, good = threading.Event(), [], []
 
     def read():

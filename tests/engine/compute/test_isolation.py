@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -108,7 +109,9 @@ def test_a_page_under_streamlit_run_starts_it_and_kill_9_ends_it(tmp_path):
         command, cwd=tmp_path, env=_environment(ANSWER=str(answer)), stdout=subprocess.DEVNULL
     ) as server:
         try:
-            asyncio.run(_wait_for_page(port, answer))
+            # in a thread: a browser test in the same process keeps an event loop running here
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(asyncio.run, _wait_for_page(port, answer)).result()
             facts = json.loads(answer.read_text())
             family = psutil.Process(facts["cluster"]).children(recursive=True)
         finally:
