@@ -7,7 +7,7 @@ from engine.domain import Question
 from pages.shared.asking import draw_problem, draw_progress
 from pages.shared.frame import engine_errors, start_page
 from pages.shared.text import as_text
-from pages.shared.whatif import draw_answer, draw_question
+from pages.shared.whatif import ANSWER, QUESTION, choose_part, draw_answer, draw_question
 
 state = start_page("Ask the simulator")
 with engine_errors():
@@ -24,9 +24,12 @@ if not api.can_simulate(city):
     )
     st.stop()
 
-with engine_errors():
-    draw_question(city)
+part = choose_part(city)
+if part == QUESTION:
+    with engine_errors():
+        draw_question(city)
 draw_progress(Question.SIMULATE, api.read_truth)
 draw_problem(Question.SIMULATE)
-with engine_errors():
-    draw_answer(city)
+if part == ANSWER:
+    with engine_errors():
+        draw_answer(city)

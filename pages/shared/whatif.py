@@ -27,6 +27,7 @@ MAP_HEIGHT_PX = 440
 ANSWER_HEIGHT_PX = 600
 DEFAULT_HOURS = (7.0, 9.0)
 LONGEST_NAMES = 8
+QUESTION, ANSWER = "Streets to close", "What would follow"
 Sense = Literal["normal", "inverse", "off"]
 FIGURES: tuple[tuple[str, str, str, Sense], ...] = (
     ("mean_speed_kmh", "Mean speed", "km/h", "normal"),
@@ -34,6 +35,25 @@ FIGURES: tuple[tuple[str, str, str, Sense], ...] = (
     ("mean_length_m", "Mean trip", "m", "off"),
     ("trips_done", "Trips done", "", "normal"),
 )
+
+
+def choose_part(city: api.City) -> str:
+    """The question or its answer: one map at a time. A new answer is shown at once."""
+    answered = get_state().answered.get(Question.SIMULATE)
+    if answered is None or answered.result is None or answered.scenario.city_id != city.id:
+        return QUESTION
+    return str(
+        st.segmented_control(
+            "Part",
+            (QUESTION, ANSWER),
+            default=ANSWER,
+            required=True,
+            label_visibility="collapsed",
+            # the answer's digest in the key: a new answer begins with its own default
+            key=f"part-{answered.result.digest[:12]}",
+            persist_state="session",
+        )
+    )
 
 
 def draw_question(city: api.City) -> None:
@@ -129,7 +149,7 @@ def _draw_staleness(
     if now != answered.scenario:
         st.warning(
             "Ask again to bring it up to date.",
-            title="The answer below belongs to other streets, another day or other hours",
+            title="The last answer belongs to other streets, another day or other hours",
         )
 
 
@@ -139,7 +159,7 @@ def draw_answer(city: api.City) -> None:
     if answered is None or answered.result is None or answered.scenario.city_id != city.id:
         return
     result = answered.result
-    st.header("What would follow", anchor=False)
+    st.header(ANSWER, anchor=False)
     st.caption(as_text(_describe(answered.scenario, cache.street_names(city))))
     _draw_figures(result)
     _draw_maps(city, result)
