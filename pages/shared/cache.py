@@ -4,6 +4,7 @@ A city is opened once and shared; derived maps and series are kept under the cit
 that a city that was written anew is never shown from memory.
 """
 
+import threading
 from datetime import date
 
 import streamlit as st
@@ -12,6 +13,7 @@ from engine import api
 from pages.shared.citymap import Basemap, StreetLines
 
 _MAX_CITIES = 4
+_WORKERS_START_AFTER_S = 15.0
 _MAX_WEEKS = 24
 _MAX_SERIES = 64
 _SECONDS_LISTED = 5
@@ -19,9 +21,15 @@ _SECONDS_LISTED = 5
 
 @st.cache_resource(show_spinner=False)
 def compute() -> api.ComputeService:
-    """The one compute service of this server; it starts by itself in the background."""
+    """The one compute service of this server.
+
+    Its workers start with the first job, or by themselves a little after the first page: while
+    they load their libraries, the first page would be slow to appear.
+    """
     service = api.ComputeService()
-    service.start()
+    starter = threading.Timer(_WORKERS_START_AFTER_S, service.start)
+    starter.daemon = True
+    starter.start()
     return service
 
 

@@ -23,7 +23,7 @@ class Badge:
 
 
 BADGES = {
-    "stopped": Badge("not started", "gray", ":material/power_settings_new:"),
+    "stopped": Badge("on standby", "gray", ":material/power_settings_new:"),
     "starting": Badge("starting", "orange", ":material/hourglass_top:"),
     "ready": Badge("ready", "green", ":material/check_circle:"),
     "busy": Badge("working", "blue", ":material/autorenew:"),
