@@ -6,6 +6,7 @@ web pages. A map of the house, from the door to the cellar; each floor uses only
 =================  ====================================================================
 ``cli``            the command line, one module an area
 ``api``            the use cases; the only module that composes the others
+``scenarios``      answers as files: CSV, GeoParquet, NetCDF
 ``simulation``     SUMO: demand, runs, interventions; the truth of a what-if
 ``render``         arrays -> ``pydeck.Deck`` and ``plotly.Figure``; returns, never shows
 ``training``       one loop for all models

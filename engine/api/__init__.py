@@ -7,6 +7,7 @@ simulator; answers that need them are computed by workers (:mod:`engine.compute`
 * Looking into one: :func:`field_weeks`, :func:`week_maps`, :func:`place_series`.
 * Answers: :class:`ComputeService` takes jobs and keeps the line; :func:`ask_simulator` has a
   scenario simulated, :func:`read_truth` reads what came back.
+* Files: :func:`export_answer` writes an answer's maps as CSV, GeoParquet or NetCDF.
 """
 
 from engine.api.cards import CityCard, Fact, city_card, city_picture, list_city_cards
@@ -36,17 +37,31 @@ from engine.cities.registry import open_city
 from engine.compute.handle import JobHandle
 from engine.compute.service import ComputeService, ServiceStatus
 from engine.compute.workers import WorkerStatus
+from engine.scenarios import (
+    AnswerFrame,
+    AnswerLayout,
+    ExportKind,
+    Provenance,
+    export_answer,
+    frames_of,
+    provenance_of,
+    write_answer,
+)
 
 __all__ = [
+    "AnswerFrame",
+    "AnswerLayout",
     "Cells",
     "City",
     "CityCard",
     "ComputeService",
+    "ExportKind",
     "Fact",
     "JobHandle",
     "Place",
     "PlaceKind",
     "PlaceSeries",
+    "Provenance",
     "ServiceStatus",
     "Shown",
     "Week",
@@ -56,14 +71,18 @@ __all__ = [
     "can_simulate",
     "city_card",
     "city_picture",
+    "export_answer",
     "field_weeks",
+    "frames_of",
     "list_city_cards",
     "open_city",
     "place_series",
+    "provenance_of",
     "read_truth",
     "sensor_names",
     "simulated_days",
     "step_times",
     "truth_scenario",
     "week_maps",
+    "write_answer",
 ]

@@ -154,8 +154,15 @@ def pack_frame(frame: "pd.DataFrame", columns: Mapping[str, str]) -> bytes:
     return pack_table(_arrow(frame, columns))
 
 
-def pack_geo_frame(frame: "gpd.GeoDataFrame", columns: Mapping[str, str]) -> bytes:
+def pack_geo_frame(
+    frame: "gpd.GeoDataFrame", columns: Mapping[str, str], notes: Mapping[str, str] | None = None
+) -> bytes:
     """The bytes of a GeoParquet table in EPSG:4326 (version 1.0.0 of its specification).
+
+    Args:
+        frame: the rows.
+        columns: the columns to write, each with its Arrow type.
+        notes: what else the file says of itself, by name.
 
     Raises:
         CityDamagedError: a column is missing, or a geometry cannot be stored.
@@ -179,7 +186,8 @@ def pack_geo_frame(frame: "gpd.GeoDataFrame", columns: Mapping[str, str]) -> byt
     if bounds:
         geo["bbox"] = bounds
     head = {"version": "1.0.0", "primary_column": "geometry", "columns": {"geometry": geo}}
-    return pack_table(table.replace_schema_metadata({"geo": json.dumps(head, sort_keys=True)}))
+    metadata = {**(notes or {}), "geo": json.dumps(head, sort_keys=True)}
+    return pack_table(table.replace_schema_metadata(metadata))
 
 
 def _arrow(frame: "pd.DataFrame", columns: Mapping[str, str]) -> "pa.Table":
