@@ -98,6 +98,11 @@ class Reconstructor:
         self._priors = np.stack(priors, axis=1)
         self._usual = coarsen(self._priors[:, config.base_scale], n)
 
+    @property
+    def usual(self) -> Maps:
+        """(S, I, J) coarse totals of the mean day, by slot."""
+        return self._usual
+
     def condition(self, seen: Observations) -> Condition:
         """Observations with their history, as tensors.
 
@@ -138,6 +143,12 @@ class Reconstructor:
         """Best maps at one evaluation a member, (B, R, C); each frame on its own."""
         rows = [self._best(self.means(self.condition(seen[i : i + 1]))) for i in range(len(seen))]
         return torch.cat(rows).cpu().numpy()
+
+    def complete(self, seen: Observations) -> tuple[Maps, Maps]:
+        """Best maps (B, R, C) and completed coarse maps (B, I, J) of frames taken together."""
+        means = self.means(self.condition(seen))
+        coarse = torch.stack([mean.coarse for mean in means]).mean(0)
+        return self._best(means).cpu().numpy(), coarse.cpu().numpy()
 
     def reconstruct(
         self, seen: Observations, seed: int = 0, samples: int = 16, evaluations: int = 8
