@@ -2,6 +2,7 @@
 
 ``flows``        frames of a gridded count series, and the coarse maps that sensors would see
 ``fieldfiles``   reads research files of gridded flows into ``flows``
+``similar_days`` days on which sensors showed much the same
 ``masks``        which coarse cells are missing: fixed, random, quarter, blocks, strokes
 ``conservation`` keeps observed totals exactly
 ``weights``      safetensors with a card beside them
