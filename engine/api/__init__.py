@@ -8,6 +8,8 @@ simulator; answers that need them are computed by workers (:mod:`engine.compute`
 * Answers: :class:`ComputeService` takes jobs and keeps the line; :func:`ask_simulator` has a
   scenario simulated, :func:`read_truth` reads what came back.
 * Files: :func:`export_answer` writes an answer's maps as CSV, GeoParquet or NetCDF.
+* Missing sensors: :func:`reconstruct_scenario` is the question, :func:`reconstruct` answers it
+  here, :func:`ask_reconstruct` by a worker; :func:`error_card` says how wrong the answer is.
 """
 
 from engine.api.cards import CityCard, Fact, city_card, city_picture, list_city_cards
@@ -23,6 +25,36 @@ from engine.api.explore import (
     sensor_names,
     week_maps,
 )
+from engine.api.reconstruction import ask_reconstruct, read_reconstruction, reconstruct
+from engine.api.reconstruction_card import ErrorCard, MethodErrors, error_card, hidden_cells
+from engine.api.reconstruction_case import (
+    Case,
+    History,
+    Model,
+    Sampling,
+    can_reconstruct,
+    find_model,
+    open_case,
+    reconstruct_scenario,
+)
+from engine.api.reconstruction_view import (
+    Conditions,
+    Earlier,
+    conditions_at,
+    covered_days,
+    day_steps,
+    earlier_readings,
+    held_out_from,
+    usual_top,
+)
+from engine.api.sensor_masks import (
+    Pattern,
+    coarse_sensor_names,
+    mask_to_csv,
+    mask_to_json,
+    pattern_mask,
+    read_mask,
+)
 from engine.api.truth import (
     ask_simulator,
     can_simulate,
@@ -32,6 +64,7 @@ from engine.api.truth import (
     truth_scenario,
 )
 from engine.api.weeks import Week
+from engine.api.words import unit_text
 from engine.cities import City
 from engine.cities.registry import open_city
 from engine.compute.handle import JobHandle
@@ -51,38 +84,73 @@ from engine.scenarios import (
 __all__ = [
     "AnswerFrame",
     "AnswerLayout",
+from engine.models.masks import Mask
+
+__all__ = [
+    "Case",
     "Cells",
     "City",
     "CityCard",
     "ComputeService",
     "ExportKind",
+    "Conditions",
+    "Earlier",
+    "ErrorCard",
     "Fact",
+    "History",
     "JobHandle",
+    "Mask",
+    "MethodErrors",
+    "Model",
+    "Pattern",
     "Place",
     "PlaceKind",
     "PlaceSeries",
     "Provenance",
+    "Sampling",
     "ServiceStatus",
     "Shown",
     "Week",
     "WeekMaps",
     "WorkerStatus",
+    "ask_reconstruct",
     "ask_simulator",
+    "can_reconstruct",
     "can_simulate",
     "city_card",
     "city_picture",
     "export_answer",
     "field_weeks",
     "frames_of",
+    "coarse_sensor_names",
+    "conditions_at",
+    "covered_days",
+    "day_steps",
+    "earlier_readings",
+    "error_card",
+    "field_weeks",
+    "find_model",
+    "held_out_from",
+    "hidden_cells",
     "list_city_cards",
+    "mask_to_csv",
+    "mask_to_json",
+    "open_case",
     "open_city",
+    "pattern_mask",
     "place_series",
     "provenance_of",
+    "read_mask",
+    "read_reconstruction",
     "read_truth",
+    "reconstruct",
+    "reconstruct_scenario",
     "sensor_names",
     "simulated_days",
     "step_times",
     "truth_scenario",
+    "unit_text",
+    "usual_top",
     "week_maps",
     "write_answer",
 ]

@@ -218,7 +218,7 @@ def _read_known(args: argparse.Namespace, bundle: "ForecastBundle") -> "SensorSe
 
 def _load(name: str) -> "ForecastBundle":
     from engine.models.forecast_bundle import load_bundle
-    from engine.models.weights import find_weights
+    from engine.models.installed import find_weights
 
     return load_bundle(find_weights(name))
 

@@ -62,7 +62,7 @@ def load_system(name: str, threads: int) -> "Reconstructor":
     import torch
 
     from engine.models.diffrecon.ours.system import load_reconstructor
-    from engine.models.weights import find_weights
+    from engine.models.installed import find_weights
 
     torch.set_num_threads(threads)
     return load_reconstructor(find_weights(name))
@@ -142,7 +142,8 @@ def run_bench(args: argparse.Namespace) -> int:
     )
     from engine.models.baselines.urbanfm import UrbanFMFill, load_urbanfm
     from engine.models.diffrecon.paper.system import load_paper
-    from engine.models.weights import find_weights, write_atomically
+    from engine.models.installed import find_weights
+    from engine.models.weights import write_atomically
 
     system = load_system(args.weights, args.threads)
     series = read_series(args.field, system)

@@ -342,8 +342,8 @@ def write_trips(path: Path, tracks: "Tracks", plane: "LocalPlane") -> None:
 
 def load_named(name: str) -> "AnyModel":
     """Weights of a file, or shipped ones by name."""
+    from engine.models.installed import find_weights
     from engine.models.tddpm.checkpoint import load_model
-    from engine.models.weights import find_weights
 
     return load_model(find_weights(name))[0]
 

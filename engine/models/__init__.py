@@ -5,6 +5,7 @@
 ``similar_days`` days on which sensors showed much the same
 ``masks``        which coarse cells are missing: fixed, random, quarter, blocks, strokes
 ``conservation`` keeps observed totals exactly
+``installed``    which weights are on this machine, told by their cards
 ``weights``      safetensors with a card beside them
 ``baselines``    what every model has to beat
 ``diffrecon``    from an incomplete coarse map to a complete fine one

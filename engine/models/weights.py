@@ -19,28 +19,10 @@ from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
 from engine.errors import StorageError, WeightsError
-
-WEIGHTS_ROOT = Path(__file__).parents[2] / "assets" / "weights"
-"""Weights that come with the product."""
+from engine.models.installed import read_card
 
 MAX_BYTES = 256 * 1024**2
 """The largest weight file that is read."""
-
-
-def find_weights(name: str) -> Path:
-    """The file of installed weights, or a file given by its path.
-
-    Raises:
-        WeightsError: there is none.
-    """
-    given = Path(name)
-    if given.suffix == ".safetensors":
-        return given
-    path = WEIGHTS_ROOT / f"{given.name}.safetensors"
-    if not path.exists():
-        names = ", ".join(sorted(p.stem for p in WEIGHTS_ROOT.glob("*.safetensors"))) or "none"
-        raise WeightsError("There are no weights of that name.", name, f"Installed: {names}.")
-    return path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -87,24 +69,6 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor], card: Mapping[str, A
     write_atomically(path, content)
     text = json.dumps(full, indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(path.with_suffix(".json"), f"{text}\n".encode())
-
-
-def read_card(path: Path) -> dict[str, Any]:
-    """The card beside a weight file.
-
-    Raises:
-        WeightsError: there is none, or it cannot be read.
-    """
-    card = path.with_suffix(".json")
-    try:
-        data = json.loads(card.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise WeightsError("There are no such weights.", str(card.name)) from error
-    except (OSError, ValueError) as error:
-        raise WeightsError("The weights' card cannot be read.", str(card.name)) from error
-    if not isinstance(data, dict) or "sha256" not in data:
-        raise WeightsError("The weights' card is incomplete.", str(card.name))
-    return data
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

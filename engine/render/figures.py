@@ -104,7 +104,7 @@ def _add_spans(figure: go.Figure, spans: Sequence[Span]) -> None:
             mode="markers",
             marker={"symbol": "triangle-up", "size": 11, "color": ORANGE},
             hovertemplate="%{text}<extra>event</extra>",
-            text=[_as_text(span.label)],
+            text=[as_plain(span.label)],
             showlegend=False,
             row=1,
             col=1,
@@ -148,7 +148,7 @@ def _add_weather(figure: go.Figure, weather: Weather) -> None:
     )
 
 
-def _as_text(value: str) -> str:
+def as_plain(value: str) -> str:
     """Plotly reads a small HTML; text from data must stay text."""
     return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
@@ -181,14 +181,14 @@ def draw_series(
         shared_xaxes=True,
         vertical_spacing=0.13,
         row_heights=[0.7, 0.3][:rows],
-        subplot_titles=[_as_text(unit), WEATHER_TITLE][:rows],
+        subplot_titles=[as_plain(unit), WEATHER_TITLE][:rows],
         specs=[[{}], [{"secondary_y": True}]][:rows],
     )
     x = _wall_clock(times)
     if usual is not None:
         _add_usual(figure, x, usual)
     figure.add_scatter(
-        x=x, y=values, line={"color": BLUE, "width": 2}, name=_as_text(name), row=1, col=1
+        x=x, y=values, line={"color": BLUE, "width": 2}, name=as_plain(name), row=1, col=1
     )
     _add_spans(figure, spans)
     figure.update_yaxes(rangemode="tozero", row=1, col=1)

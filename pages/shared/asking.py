@@ -13,7 +13,7 @@ from engine.domain import Question, Result, Scenario
 from engine.errors import EngineError, JobCancelledError
 from pages.shared import cache
 from pages.shared.frame import engine_errors, show_error
-from pages.shared.state import Asked, end_asked, get_state, keep_asked
+from pages.shared.state import Asked, end_asked, get_state, keep_asked, topic_key
 from pages.shared.text import as_text
 
 REFRESH_S = 0.5
@@ -21,30 +21,76 @@ Submit = Callable[[Any, Scenario, str], Any]
 Read = Callable[[Scenario, Mapping[str, Any]], Result]
 
 
-def ask(scenario: Scenario, submit: Submit) -> None:
-    """Give a scenario to the workers; what this tab asked of the same kind before is cancelled."""
-    before = get_state().asked.get(scenario.question)
+def ask(scenario: Scenario, submit: Submit, topic: str = "") -> None:
+    """Give a scenario to the workers; what this tab asked of the same kind before is cancelled.
+
+    Args:
+        scenario: the question.
+        submit: gives it to the compute service.
+        topic: tells jobs of one question apart.
+    """
+    before = get_state().asked.get(topic_key(scenario.question, topic))
     if before is not None:
         before.handle.cancel()
     with engine_errors():
         handle = submit(cache.compute(), scenario, get_state().session_id)
-        keep_asked(Asked(scenario, handle))
+        keep_asked(Asked(scenario, handle, topic=topic))
 
 
-def draw_progress(question: Question, read: Read) -> None:
+def follow(scenario: Scenario, submit: Submit, topic: str = "") -> bool:
+    """Ask unless exactly this was asked last; whether it is being asked now.
+
+    What failed or was cancelled is not asked again by itself.
+    """
+    if get_state().tried.get(topic_key(scenario.question, topic)) == scenario:
+        return False
+    ask(scenario, submit, topic)
+    return True
+
+
+def wait_for_estimate(key: str, timeout_s: float) -> None:
+    """Wait a moment for a job's first estimate, so that it is drawn at once.
+
+    Args:
+        key: of the job, as ``topic_key`` makes it.
+        timeout_s: how long at most; the page stands still meanwhile.
+    """
+    asked = get_state().asked.get(key)
+    if asked is None:
+        return
+    for status in asked.handle.watch(timeout_s):
+        if status.estimate is not None:
+            return
+
+
+def take_answer(key: str, read: Read) -> bool:
+    """Keep the answer of a job that has ended; whether one has."""
+    asked = get_state().asked.get(key)
+    if asked is None or not asked.handle.is_done:
+        return False
+    _end(asked, read)
+    return True
+
+
+def draw_progress(question: Question, read: Read, topic: str = "") -> None:
     """Progress, place in line, time left and a button to cancel, while a job runs."""
-    if question in get_state().asked:
-        st.fragment(_draw_progress, run_every=REFRESH_S)(question, read)
+    key = topic_key(question, topic)
+    if key in get_state().asked:
+        st.fragment(_draw_progress, run_every=REFRESH_S)(key, read)
 
 
-def _draw_progress(question: Question, read: Read) -> None:
-    asked = get_state().asked.get(question)
+def _draw_progress(key: str, read: Read) -> None:
+    if take_answer(key, read):
+        st.rerun()
+    draw_bar(key)
+
+
+def draw_bar(key: str) -> None:
+    """How far a job is, and a button to cancel it; nothing where none runs."""
+    asked = get_state().asked.get(key)
     if asked is None:
         return
     status = asked.handle.status
-    if status.state.is_final:
-        _end(asked, read)
-        st.rerun()
     words = status.message or "Waiting for its turn"
     if status.place:
         words = f"Number {status.place} in line"
@@ -56,25 +102,24 @@ def _draw_progress(question: Question, read: Read) -> None:
             "Stopping" if status.cancelling else "Cancel",
             icon=":material/close:",
             disabled=status.cancelling,
-            key=f"cancel-{question}",
+            key=f"cancel-{key}",
         ):
             asked.handle.cancel()
 
 
 def _end(asked: Asked, read: Read) -> None:
-    question = asked.scenario.question
     try:
         result = read(asked.scenario, asked.handle.result())
     except JobCancelledError:
-        end_asked(question)
+        end_asked(asked.key)
     except EngineError as error:
-        end_asked(question, error=error)
+        end_asked(asked.key, error=error)
     else:
-        end_asked(question, result)
+        end_asked(asked.key, result)
 
 
-def draw_problem(question: Question) -> None:
+def draw_problem(question: Question, topic: str = "") -> None:
     """Why the last question of this kind had no answer, if that was so."""
-    state = get_state()
-    if question in state.failed and question not in state.asked:
-        show_error(state.failed[question])
+    state, key = get_state(), topic_key(question, topic)
+    if key in state.failed and key not in state.asked:
+        show_error(state.failed[key])

@@ -7,9 +7,12 @@ that a city that was written anew is never shown from memory.
 import threading
 from datetime import date
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from engine import api
+from engine.domain import Grid
 from pages.shared.citymap import Basemap, StreetLines
 
 _MAX_CITIES = 4
@@ -79,6 +82,20 @@ def street_names(city: api.City) -> dict[str, str]:
 
 
 @st.cache_resource(max_entries=_MAX_CITIES, show_spinner=False)
+def _street_path(city_id: str, digest: str) -> NDArray[np.float64]:  # noqa: ARG001 - part of the key
+    lines = street_lines(api.open_city(city_id))
+    return np.insert(lines.coords, lines.starts[1:].astype(np.int64), np.nan, axis=0)
+
+
+def street_path(city: api.City) -> NDArray[np.float64] | None:
+    """All streets as one line with gaps, (K, 2) lon, lat; None where the city has none."""
+    if city.streets().query("car").empty:
+        return None
+    path: NDArray[np.float64] = _street_path(city.id, city.digest)
+    return path
+
+
+@st.cache_resource(max_entries=_MAX_CITIES, show_spinner=False)
 def _sensor_names(city_id: str, digest: str) -> tuple[str, ...]:  # noqa: ARG001 - part of the key
     return api.sensor_names(api.open_city(city_id))
 
@@ -87,6 +104,28 @@ def sensor_names(city: api.City) -> tuple[str, ...]:
     """Names of the street sensors, in the order of their series."""
     names: tuple[str, ...] = _sensor_names(city.id, city.digest)
     return names
+
+
+@st.cache_resource(max_entries=_MAX_CITIES, show_spinner=False)
+def _coarse_sensor_names(city_id: str, digest: str, grid: Grid) -> tuple[str, ...]:  # noqa: ARG001 - part of the key
+    return api.coarse_sensor_names(api.open_city(city_id), grid)
+
+
+def coarse_sensor_names(city: api.City, model: api.Model) -> tuple[str, ...]:
+    """Names of the coarse cells that sensors count, row by row."""
+    names: tuple[str, ...] = _coarse_sensor_names(city.id, city.digest, model.coarse)
+    return names
+
+
+@st.cache_resource(max_entries=_MAX_CITIES, show_spinner=False)
+def _usual_top(city_id: str, digest: str, sha256: str) -> tuple[float, float]:  # noqa: ARG001 - part of the key
+    return api.usual_top(api.find_model(api.open_city(city_id)))
+
+
+def usual_top(city: api.City, model: api.Model) -> tuple[float, float]:
+    """Ends of the colour scales of fine cells and of sensors, the same at all times."""
+    top: tuple[float, float] = _usual_top(city.id, city.digest, model.weights.sha256)
+    return top
 
 
 @st.cache_resource(max_entries=_MAX_WEEKS, show_spinner=False)

@@ -41,6 +41,7 @@ QUESTIONS = (
         ":material/sensors_off:",
         "These sensors are gone, or were never bought. What does the city look like in full, and "
         "how sure are we?",
+        "pages/sensors.py",
     ),
     Question(
         "Changed demand",

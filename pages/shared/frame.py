@@ -21,6 +21,7 @@ BRAND = Path(__file__).resolve().parents[2] / "assets" / "brand"
 PAGES = (
     ("app.py", "Start", ":material/home:"),
     ("pages/city.py", "City", ":material/location_city:"),
+    ("pages/sensors.py", "Missing sensors", ":material/sensors_off:"),
     ("pages/simulator.py", "Ask the simulator", ":material/traffic:"),
 )
 SIDEBAR_PX = 240

@@ -27,11 +27,23 @@ class Asked:
         scenario: what was asked.
         handle: the job.
         result: the answer; none before.
+        topic: tells jobs of one question apart, such as a day of it; empty for the question itself.
     """
 
     scenario: Scenario
     handle: JobHandle
     result: Result | None = None
+    topic: str = ""
+
+    @property
+    def key(self) -> str:
+        """Under which it is remembered: the question, or its topic."""
+        return topic_key(self.scenario.question, self.topic)
+
+
+def topic_key(question: Question, topic: str = "") -> str:
+    """Under which a job of a question is remembered."""
+    return f"{question.value}/{topic}" if topic else question.value
 
 
 @dataclass(frozen=True)
@@ -46,15 +58,17 @@ class AppState:
         asked: what runs for this tab, by question.
         answered: what was last answered, by question; it stays while something new runs.
         failed: why the last question of a kind had no answer.
+        tried: what was last asked of a kind, whatever became of it.
     """
 
     session_id: str = field(default_factory=lambda: secrets.token_hex(8))
     city_id: str = DEFAULT_CITY
     place: Place | None = None
     clicked: Place | None = None
-    asked: Mapping[Question, Asked] = field(default_factory=dict)
-    answered: Mapping[Question, Asked] = field(default_factory=dict)
-    failed: Mapping[Question, EngineError] = field(default_factory=dict)
+    asked: Mapping[str, Asked] = field(default_factory=dict)
+    answered: Mapping[str, Asked] = field(default_factory=dict)
+    failed: Mapping[str, EngineError] = field(default_factory=dict)
+    tried: Mapping[str, Scenario] = field(default_factory=dict)
 
 
 def get_state() -> AppState:
@@ -95,22 +109,28 @@ def take_click(place: Place) -> bool:
 def keep_asked(asked: Asked) -> AppState:
     """Remember a job that runs for this tab."""
     state = get_state()
-    question = asked.scenario.question
-    failed = {key: error for key, error in state.failed.items() if key != question}
-    return _keep(replace(state, asked={**state.asked, question: asked}, failed=failed))
+    failed = {key: error for key, error in state.failed.items() if key != asked.key}
+    tried = {**state.tried, asked.key: asked.scenario}
+    return _keep(
+        replace(state, asked={**state.asked, asked.key: asked}, failed=failed, tried=tried)
+    )
 
 
-def end_asked(
-    question: Question, result: Result | None = None, error: EngineError | None = None
-) -> AppState:
-    """Forget a job that has ended, and remember its answer, or why there is none."""
+def end_asked(key: str, result: Result | None = None, error: EngineError | None = None) -> AppState:
+    """Forget a job that has ended, and remember its answer, or why there is none.
+
+    Args:
+        key: of the job, as :func:`topic_key` makes it.
+        result: the answer.
+        error: why there is none.
+    """
     state = get_state()
     asked, answered, failed = dict(state.asked), dict(state.answered), dict(state.failed)
-    ended = asked.pop(question, None)
+    ended = asked.pop(key, None)
     if ended is not None and result is not None:
-        answered[question] = replace(ended, result=result)
+        answered[key] = replace(ended, result=result)
     if error is not None:
-        failed[question] = error
+        failed[key] = error
     return _keep(replace(state, asked=asked, answered=answered, failed=failed))
 
 

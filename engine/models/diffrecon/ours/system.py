@@ -151,7 +151,12 @@ class Reconstructor:
         return self._best(means).cpu().numpy(), coarse.cpu().numpy()
 
     def reconstruct(
-        self, seen: Observations, seed: int = 0, samples: int = 16, evaluations: int = 8
+        self,
+        seen: Observations,
+        seed: int = 0,
+        samples: int = 16,
+        evaluations: int = 8,
+        sampler: Callable[..., Iterator[SamplingStep]] = sample_straight,
     ) -> Iterator[Reconstruction]:
         """One frame: the preview first, then the answer so far after each chunk of samples.
 
@@ -160,6 +165,7 @@ class Reconstructor:
             seed: of the samples; sample i depends on (seed, i) alone.
             samples: how many, 0 to 256.
             evaluations: denoiser evaluations a sample, 1 to 64.
+            sampler: along the straight path; one that raises stops between two evaluations.
 
         Yields:
             :class:`Reconstruction`; the last one is the answer.
@@ -181,7 +187,7 @@ class Reconstructor:
         drawn: list[Tensor] = []
         yield self._answer(condition, means, drawn, samples, evaluations)
         for first in range(0, samples, CHUNK):
-            chunk = self.sample_chunk(condition, means, (seed, first), evaluations)
+            chunk = self.sample_chunk(condition, means, (seed, first), evaluations, sampler)
             drawn.append(chunk[: samples - first])
             yield self._answer(condition, means, drawn, samples, evaluations)
 
