@@ -70,6 +70,7 @@ from engine.cities.registry import open_city
 from engine.compute.handle import JobHandle
 from engine.compute.service import ComputeService, ServiceStatus
 from engine.compute.workers import WorkerStatus
+from engine.models.masks import Mask
 from engine.scenarios import (
     AnswerFrame,
     AnswerLayout,
@@ -84,18 +85,15 @@ from engine.scenarios import (
 __all__ = [
     "AnswerFrame",
     "AnswerLayout",
-from engine.models.masks import Mask
-
-__all__ = [
     "Case",
     "Cells",
     "City",
     "CityCard",
     "ComputeService",
-    "ExportKind",
     "Conditions",
     "Earlier",
     "ErrorCard",
+    "ExportKind",
     "Fact",
     "History",
     "JobHandle",
@@ -119,17 +117,16 @@ __all__ = [
     "can_simulate",
     "city_card",
     "city_picture",
-    "export_answer",
-    "field_weeks",
-    "frames_of",
     "coarse_sensor_names",
     "conditions_at",
     "covered_days",
     "day_steps",
     "earlier_readings",
     "error_card",
+    "export_answer",
     "field_weeks",
     "find_model",
+    "frames_of",
     "held_out_from",
     "hidden_cells",
     "list_city_cards",
