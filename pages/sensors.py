@@ -31,7 +31,7 @@ if not has_weights:
 with engine_errors():
     model = api.find_model(city)
     moment, is_painting = draw_moment(city, model)
-    left, right = st.columns([4, 5], gap="medium") if is_painting else (None, st.container())
+    left, right = st.columns(2, gap="small") if is_painting else (None, st.container())
     with left or right:
         mask = draw_mask(city, model, is_painting=is_painting)
         scenario = make_scenario(city, moment, mask)

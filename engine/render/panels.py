@@ -20,7 +20,7 @@ from engine.render.palettes import ColorScale
 STREET = {"light": "rgba(24, 33, 43, 0.20)", "dark": "rgba(231, 236, 241, 0.22)"}
 OUTLINE = {"light": "rgba(24, 33, 43, 0.75)", "dark": "rgba(231, 236, 241, 0.8)"}
 _TITLE_PX, _LEGEND_PX, _GAP = 26, 44, 0.03
-_TYPICAL_WIDTH_PX = 620
+_TYPICAL_WIDTH_PX = 500
 
 
 @dataclass(frozen=True, eq=False)

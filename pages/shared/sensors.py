@@ -87,7 +87,7 @@ def draw_moment(city: api.City, model: api.Model) -> tuple[Moment, bool]:
 
     One 3D map at a time: painting has flat maps beside it.
     """
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         day = _draw_day(city, model)
         steps = api.day_steps(model, day)
         peak = next((i for i, (_, when) in enumerate(steps) if when.hour == MORNING_PEAK), 0)
@@ -98,13 +98,15 @@ def draw_moment(city: api.City, model: api.Model) -> tuple[Moment, bool]:
             format_func=lambda i: f"{steps[min(i, len(steps) - 1)][1]:%H:%M}",
             key=f"sensors-time-{city.id}-{len(steps)}",
             persist_state="session",
-            width=230,
+            width=200,
             help=f"Local time, {city.metadata.timezone}. The mask stays; the map is computed anew.",
         )
         index, when = steps[number]
         _draw_conditions(city, when)
         part = _choose_part()
-        with st.popover("Advanced", icon=":material/tune:"):
+        with st.popover(
+            "Advanced", icon=":material/tune:", help="Samples, steps, seed, history"
+        ):
             history, sampling, is_live = _draw_advanced(city)
     if index < api.held_out_from(model):
         st.caption(
@@ -128,7 +130,7 @@ def _draw_day(city: api.City, model: api.Model) -> date:
         format="YYYY-MM-DD",
         key=f"sensors-day-{city.id}",
         persist_state="session",
-        width=150,
+        width=140,
     )
     return day if isinstance(day, date) else first
 
@@ -217,7 +219,7 @@ def _pattern(model: api.Model, pattern: api.Pattern, percent: int, seed: int) ->
 def _choose_mask(city: api.City, model: api.Model) -> MaskChoice:
     """The row above the map: the pattern to begin with, which sensors are gone, files."""
     loaded = f"sensors-loaded-{city.id}"
-    with st.popover("Begin with", icon=":material/grid_view:"):
+    with st.popover("Pattern", icon=":material/grid_view:"):
         pattern = st.segmented_control(
             "Sensors to begin with",
             list(PATTERNS),
@@ -264,9 +266,10 @@ def _draw_files(city: api.City, model: api.Model, observed: api.Mask) -> None:
     """Count and names of the missing sensors; the mask as a file, and from one."""
     names = cache.coarse_sensor_names(city, model)
     gone = [name for name, works in zip(names, observed.ravel(), strict=True) if not works]
-    with st.popover(f"{len(gone)} of {observed.size} missing", icon=":material/sensors_off:"):
+    with st.popover(f"{len(gone)} missing", icon=":material/sensors_off:"):
         st.caption("Each sensor counts one coarse cell; the cell's longest street names it.")
-        st.markdown("  \n".join(as_text(name) for name in gone) or "None is missing.")
+        st.caption(f"{observed.size - len(gone)} of {observed.size} sensors work. Missing are:")
+        st.markdown("  \n".join(as_text(name) for name in gone) or "none")
     with st.popover("File", icon=":material/save:"):
         _draw_mask_file(city, model, observed)
 

@@ -1,0 +1,54 @@
+"""Weights for the small city's missing sensors, made in a moment: shaken networks, untrained.
+
+Not good, but what must hold for any weights holds for them, and they differ from every baseline.
+"""
+
+from pathlib import Path
+
+import torch
+
+from engine.cities import City
+from engine.models.baselines.profile import fit_profile
+from engine.models.diffrecon.ours.config import Config
+from engine.models.diffrecon.ours.objective import build_networks
+from engine.models.diffrecon.ours.system import Reconstructor, save_reconstructor
+from engine.models.flows import flows_of_field
+from tests.small_city import GRID
+
+
+def write_small_weights(root: Path, trained_on: City, name: str = "", **data: str) -> Path:
+    """Write weights of a city below ``root``.
+
+    Args:
+        root: folder of weights.
+        trained_on: whose field "flow" gives the mean day.
+        name: of the file; the city's id if empty.
+        data: more of the card's data.
+    """
+    flows = flows_of_field(trained_on.field("flow"))
+    config = Config(
+        GRID.rows // 4,
+        GRID.cols // 4,
+        4,
+        flows.slots_per_day,
+        1,
+        (0, 1),
+        1,
+        (1, 48),
+        width=16,
+        blocks=1,
+        heads=2,
+        latents=3,
+        residual_width=16,
+    )
+    networks = build_networks(config, 0)
+    generator = torch.Generator()
+    generator.manual_seed(0)
+    with torch.no_grad():
+        for parameter in networks.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+    card = {"data": {"city": trained_on.id, "field": "flow", **data}}
+    system = Reconstructor(config, fit_profile(flows).step_means(0), [networks], card=card)
+    path = root / f"{name or trained_on.id}.safetensors"
+    save_reconstructor(path, system, half=False)
+    return path
