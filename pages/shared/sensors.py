@@ -104,9 +104,7 @@ def draw_moment(city: api.City, model: api.Model) -> tuple[Moment, bool]:
         index, when = steps[number]
         _draw_conditions(city, when)
         part = _choose_part()
-        with st.popover(
-            "Advanced", icon=":material/tune:", help="Samples, steps, seed, history"
-        ):
+        with st.popover("Advanced", icon=":material/tune:", help="Samples, steps, seed, history"):
             history, sampling, is_live = _draw_advanced(city)
     if index < api.held_out_from(model):
         st.caption(
