@@ -3,10 +3,8 @@
 import streamlit as st
 
 from engine import api
-from engine.domain import Question
-from pages.shared.asking import draw_problem
 from pages.shared.frame import engine_errors, start_page
-from pages.shared.reconstruction import draw_answer
+from pages.shared.reconstruction import draw_answer, draw_more
 from pages.shared.sensors import draw_mask, draw_moment, make_scenario
 from pages.shared.text import as_text
 
@@ -35,6 +33,6 @@ with engine_errors():
     with left or right:
         mask = draw_mask(city, model, is_painting=is_painting)
         scenario = make_scenario(city, moment, mask)
-        draw_problem(Question.RECONSTRUCT)
     with right:
         draw_answer(city, scenario, in_3d=not is_painting, is_live=moment.is_live)
+    draw_more(city, scenario)

@@ -10,6 +10,8 @@ simulator; answers that need them are computed by workers (:mod:`engine.compute`
 * Files: :func:`export_answer` writes an answer's maps as CSV, GeoParquet or NetCDF.
 * Missing sensors: :func:`reconstruct_scenario` is the question, :func:`reconstruct` answers it
   here, :func:`ask_reconstruct` by a worker; :func:`error_card` says how wrong the answer is.
+  :func:`ask_day` fills in a whole day, :func:`ask_place` finds places for more sensors,
+  :func:`ask_rank` says which would be missed most.
 """
 
 from engine.api.cards import CityCard, Fact, city_card, city_picture, list_city_cards
@@ -36,6 +38,25 @@ from engine.api.reconstruction_case import (
     find_model,
     open_case,
     reconstruct_scenario,
+)
+from engine.api.reconstruction_day import (
+    DaySeries,
+    ask_day,
+    day_scenario,
+    day_series,
+    days_like,
+    read_day,
+)
+from engine.api.reconstruction_files import export_reconstruction
+from engine.api.reconstruction_sensors import (
+    NextSensors,
+    SensorRanking,
+    ask_place,
+    ask_rank,
+    next_sensors,
+    place_scenario,
+    read_sensors,
+    sensor_ranking,
 )
 from engine.api.reconstruction_view import (
     Conditions,
@@ -91,6 +112,7 @@ __all__ = [
     "CityCard",
     "ComputeService",
     "Conditions",
+    "DaySeries",
     "Earlier",
     "ErrorCard",
     "ExportKind",
@@ -100,17 +122,22 @@ __all__ = [
     "Mask",
     "MethodErrors",
     "Model",
+    "NextSensors",
     "Pattern",
     "Place",
     "PlaceKind",
     "PlaceSeries",
     "Provenance",
     "Sampling",
+    "SensorRanking",
     "ServiceStatus",
     "Shown",
     "Week",
     "WeekMaps",
     "WorkerStatus",
+    "ask_day",
+    "ask_place",
+    "ask_rank",
     "ask_reconstruct",
     "ask_simulator",
     "can_reconstruct",
@@ -120,10 +147,14 @@ __all__ = [
     "coarse_sensor_names",
     "conditions_at",
     "covered_days",
+    "day_scenario",
+    "day_series",
     "day_steps",
+    "days_like",
     "earlier_readings",
     "error_card",
     "export_answer",
+    "export_reconstruction",
     "field_weeks",
     "find_model",
     "frames_of",
@@ -132,17 +163,22 @@ __all__ = [
     "list_city_cards",
     "mask_to_csv",
     "mask_to_json",
+    "next_sensors",
     "open_case",
     "open_city",
     "pattern_mask",
+    "place_scenario",
     "place_series",
     "provenance_of",
+    "read_day",
     "read_mask",
     "read_reconstruction",
+    "read_sensors",
     "read_truth",
     "reconstruct",
     "reconstruct_scenario",
     "sensor_names",
+    "sensor_ranking",
     "simulated_days",
     "step_times",
     "truth_scenario",

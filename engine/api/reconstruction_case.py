@@ -111,6 +111,10 @@ class Case:
         n = self.model.config.magnification
         return np.repeat(np.repeat(~self.mask, n, axis=0), n, axis=1)
 
+    def flows(self) -> FlowSeries:
+        """The whole field, for looking up other days."""
+        return flows_of_field(self.model.field)
+
     def observe(self, lags: tuple[int, ...]) -> Observations:
         """What a model that looks back at these lags may know.
 

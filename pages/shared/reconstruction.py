@@ -1,5 +1,7 @@
 """The answer of the page "Missing sensors": the live preview, and what is known of its errors."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
@@ -7,16 +9,24 @@ from engine import api
 from engine.domain import Question, Result, Scenario
 from engine.render.panels import Panel, draw_panels
 from pages.shared import cache
-from pages.shared.asking import ask, draw_bar, follow, take_answer, wait_for_estimate
+from pages.shared.asking import ask, draw_bar, draw_problem, follow, take_answer, wait_for_estimate
 from pages.shared.citymap import ColorScale
 from pages.shared.frame import engine_errors
+from pages.shared.reconstruction_cell import draw_cell
 from pages.shared.reconstruction_maps import Shown, draw_maps
+from pages.shared.reconstruction_sensors import draw_sensor_questions
 from pages.shared.state import get_state
 from pages.shared.text import as_text
 
 KEY = Question.RECONSTRUCT.value
-REFRESH_S = 0.25
+REFRESH_S = 0.5
+FILES = {
+    api.ExportKind.CSV: "CSV",
+    api.ExportKind.GEOPARQUET: "GeoParquet",
+    api.ExportKind.NETCDF: "NetCDF",
+}
 PREVIEW_WAIT_S = 0.8
+PICTURE = {"displaylogo": False, "modeBarButtons": [["toImage"]], "scrollZoom": True}
 
 
 def draw_answer(city: api.City, scenario: Scenario | None, *, in_3d: bool, is_live: bool) -> None:
@@ -37,6 +47,7 @@ def draw_answer(city: api.City, scenario: Scenario | None, *, in_3d: bool, is_li
                 ask(scenario, api.ask_reconstruct)
         if asked:
             wait_for_estimate(KEY, PREVIEW_WAIT_S)
+    draw_problem(Question.RECONSTRUCT)
     refresh = REFRESH_S if KEY in get_state().asked else None
     st.fragment(_draw_shown, run_every=refresh)(city, scenario, in_3d)
 
@@ -51,11 +62,15 @@ def _draw_shown(city: api.City, scenario: Scenario | None, in_3d: bool) -> None:
     with engine_errors(stop=False):
         case = api.open_case(shown.scenario)
         _draw_state(shown, scenario)
-        if in_3d:
-            draw_maps(city, case, shown)
-        else:
+        if not in_3d:
             _draw_flat(city, case, shown)
-        if shown.result is not None:
+            _draw_card(case, shown.result)
+            return
+        cell = draw_maps(city, case, shown)
+        left, right = st.columns(2, gap="medium")
+        with left:
+            draw_cell(city, case, cell)
+        with right:
             _draw_card(case, shown.result)
 
 
@@ -124,12 +139,14 @@ def _draw_flat(city: api.City, case: api.Case, shown: Shown) -> None:
     st.plotly_chart(
         figure,
         key="sensors-flat",
-        config={"displayModeBar": False, "scrollZoom": True},
+        config=PICTURE,
         alt="Flat maps: counts, most likely traffic, uncertainty, truth and error",
     )
 
 
-def _draw_card(case: api.Case, result: Result) -> None:
+def _draw_card(case: api.Case, result: Result | None) -> None:
+    if result is None:
+        return
     unit = api.unit_text(case.model.field)
     card = api.error_card(result, unit)
     gap = result.metrics["conservation"]
@@ -178,3 +195,47 @@ def _draw_card(case: api.Case, result: Result) -> None:
         help="In the best map and in every possible map: largest relative difference between a "
         "sensor's count and the sum of its fine cells.",
     )
+
+
+def draw_more(city: api.City, scenario: Scenario | None) -> None:
+    """What can be asked and taken away once there is an answer to the question as it stands."""
+    answered = get_state().answered.get(KEY)
+    if answered is None or answered.result is None or answered.scenario != scenario:
+        return
+    case = api.open_case(answered.scenario)
+    draw_sensor_questions(city, case)
+    with st.expander("What the model knows of earlier", icon=":material/history:"):
+        _draw_history(case)
+    _draw_downloads(case, answered.result)
+
+
+def _draw_history(case: api.Case) -> None:
+    unit = api.unit_text(case.model.field)
+    st.dataframe(
+        [
+            {
+                "Begins": f"{one.when:%a %-d %b, %H:%M}",
+                "Sensors": one.num_sensors,
+                f"All together, {unit}": one.total,
+            }
+            for one in api.earlier_readings(case)
+        ],
+        hide_index=True,
+    )
+
+
+def _draw_downloads(case: api.Case, result: Result) -> None:
+    st.caption("Take the maps away: best estimate, band, and the truth where it is known.")
+    moment = case.model.field.time_of(case.index)
+    with st.container(horizontal=True):
+        for kind, label in FILES.items():
+            st.download_button(
+                label,
+                partial(api.export_reconstruction, result, kind),
+                f"sensors-{case.city.id}-{moment:%Y%m%d-%H%M}{kind.suffix}",
+                kind.media_type,
+                key=f"sensors-download-{kind.value}",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+    st.caption("The map in 3D and the flat maps have a button for a picture (PNG) of their own.")

@@ -35,8 +35,8 @@ class Shown:
     result: Result | None = None
 
 
-def draw_maps(city: api.City, case: api.Case, shown: Shown) -> None:
-    """Four linked maps; two where the city knows no truth."""
+def draw_maps(city: api.City, case: api.Case, shown: Shown) -> int | None:
+    """Four linked maps, two where the city knows no truth; the cell that was clicked last."""
     kind, values = _choose_values(shown)
     unit = api.unit_text(case.model.field)
     top, _ = cache.usual_top(city, case.model)
@@ -49,7 +49,7 @@ def draw_maps(city: api.City, case: api.Case, shown: Shown) -> None:
         views.append(HeatView("Off by", abs(values - truth), error))
     width = ColorScale(0.0, top / 2, "Width of the 90 % band", unit, palette="violet", group="band")
     views.append(HeatView("How unsure", shown.upper - shown.lower, width))
-    view_maps(
+    chosen = view_maps(
         case.model.fine,
         views,
         key=f"sensors-maps-{city.id}",
@@ -59,6 +59,7 @@ def draw_maps(city: api.City, case: api.Case, shown: Shown) -> None:
             basemap=cache.basemap(city),
         ),
     )
+    return chosen.cell
 
 
 def _choose_values(shown: Shown) -> tuple[str, np.ndarray]:
