@@ -179,6 +179,40 @@ def test_3d_maps_show_truth_result_error_and_uncertainty(jobs):
     assert len(jobs.scenarios) == 1
 
 
+def test_a_clicked_cell_shows_its_day(jobs):
+    page = run()
+    page.segmented_control(key="sensors-part").select("3D maps").run()
+    key = "sensors-maps-small"
+    selection = {"map": key, "cell": 17, "step": 0, "view": "view0"}
+    page.session_state[key] = {"selection": selection}
+    page.run()
+    assert not page.exception
+    assert jobs.scenarios[-1]["parameters"]["samples"] == 8
+    lines = {trace.get("name"): trace for trace in figure(page)["data"]}
+    assert {"90 % band", "most likely", "truth"} <= set(lines)
+    assert len(lines) == 6
+    assert "Row 2, column 2" in words(page)
+    page.run()
+    assert len(jobs.scenarios) == 2
+
+
+def test_the_next_sensor_and_the_one_that_matters_most(jobs):
+    page = run()
+    page.button(key="sensors-ask-place").click().run()
+    page.button(key="sensors-ask-rank").click().run()
+    assert not page.exception
+    assert len(page.get("plotly_chart")) == 3
+    assert "narrower" in words(page)
+    page = paint(page, [(1, 1)])
+    assert len(page.get("plotly_chart")) == 1
+
+
+def test_downloads(jobs):
+    page = run()
+    labels = [element.proto.label for element in page.get("download_button")]
+    assert labels == ["Save JSON", "Save CSV", "CSV", "GeoParquet", "NetCDF"]
+
+
 def test_only_on_request_when_it_is_not_live(jobs):
     page = run()
     page.toggle(key="sensors-live").set_value(False).run()
