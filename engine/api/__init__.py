@@ -11,7 +11,8 @@ simulator; answers that need them are computed by workers (:mod:`engine.compute`
 * Missing sensors: :func:`reconstruct_scenario` is the question, :func:`reconstruct` answers it
   here, :func:`ask_reconstruct` by a worker; :func:`error_card` says how wrong the answer is.
   :func:`ask_day` fills in a whole day, :func:`ask_place` finds places for more sensors,
-  :func:`ask_rank` says which would be missed most.
+  :func:`ask_rank` says which would be missed most. :func:`reconstruct_steps` answers for many
+  time steps, one after the other.
 """
 
 from engine.api.cards import CityCard, Fact, city_card, city_picture, list_city_cards
@@ -58,6 +59,7 @@ from engine.api.reconstruction_sensors import (
     read_sensors,
     sensor_ranking,
 )
+from engine.api.reconstruction_stream import StreamedFrame, reconstruct_steps
 from engine.api.reconstruction_view import (
     Conditions,
     Earlier,
@@ -132,6 +134,7 @@ __all__ = [
     "SensorRanking",
     "ServiceStatus",
     "Shown",
+    "StreamedFrame",
     "Week",
     "WeekMaps",
     "WorkerStatus",
@@ -177,6 +180,7 @@ __all__ = [
     "read_truth",
     "reconstruct",
     "reconstruct_scenario",
+    "reconstruct_steps",
     "sensor_names",
     "sensor_ranking",
     "simulated_days",

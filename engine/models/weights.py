@@ -9,9 +9,10 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
@@ -25,8 +26,9 @@ MAX_BYTES = 256 * 1024**2
 """The largest weight file that is read."""
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write to a temporary name in the same folder, flush to disk, rename.
+@contextmanager
+def replace_atomically(path: Path) -> Iterator[IO[bytes]]:
+    """A file under a temporary name in the same folder; flushed to disk and renamed at the end.
 
     Raises:
         StorageError: writing failed; what was there before is untouched.
@@ -36,8 +38,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         temporary = Path(name)
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
+            with os.fdopen(handle, "w+b") as file:
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             temporary.chmod(0o644)
@@ -46,6 +48,16 @@ def write_atomically(path: Path, content: bytes) -> None:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError("The file could not be written.", str(path), str(error)) from error
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write to a temporary name in the same folder, flush to disk, rename.
+
+    Raises:
+        StorageError: writing failed; what was there before is untouched.
+    """
+    with replace_atomically(path) as file:
+        file.write(content)
 
 
 def save_weights(path: Path, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
