@@ -126,7 +126,8 @@ def _train_ours(session: _Session, out: Path) -> None:
     from engine.models.diffrecon.ours.system import save_reconstructor
     from engine.training.reconstruction import ReconstructionTask
 
-    config = Config.from_json(session.recipe.network_settings(session.train))
+    kinds = {"day_kinds": session.train.num_day_kinds}
+    config = Config.from_json({**kinds, **session.recipe.network_settings(session.train)})
     members = []
     for seed in session.recipe.seeds:
         task = ReconstructionTask(session.train, session.valid, config, seed)
@@ -203,18 +204,16 @@ def align_clock(series: "FlowSeries", known: "FlowSeries", first_slot: int | Non
 
 
 def _city_flows(city: str, field: str) -> tuple["FlowSeries", "FlowSeries"]:
-    from dataclasses import replace
-
     from engine.cities.registry import open_city
     from engine.models.flows import flows_of_field
 
-    series = flows_of_field(open_city(city).field(field))
+    opened = open_city(city)
+    series = flows_of_field(opened.field(field), opened.context())
     days = len(series.values) // series.slots_per_day
     cut = (days - max(1, round(VALID_SHARE * days))) * series.slots_per_day
     if cut < series.slots_per_day:
         raise InputError("The city's field is too short to train on.", f"{city}, {field}")
-    valid = replace(series, values=series.values[cut:])
-    return replace(series, values=series.values[:cut]), valid
+    return series.part(0, cut), series.part(cut)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.evaluation.metrics import (
     coverage,
@@ -195,7 +194,4 @@ def _row(answers: Answers, truth: Maps, seconds: float) -> Row:
 
 def first_frames(series: FlowSeries, count: int) -> FlowSeries:
     """The first frames of a series, for a quick look."""
-    values: NDArray[np.float32] = series.values[: count * series.window]
-    return FlowSeries(
-        values, series.slots_per_day, series.window, series.magnification, series.first_slot
-    )
+    return series.part(0, count * series.window)

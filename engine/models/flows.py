@@ -7,13 +7,27 @@ Shapes: T base steps, B frames, R x C fine cells, I x J coarse cells, N magnific
 day.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain import MAX_CELLS, Aggregation, FieldSeries
 from engine.errors import FieldError
+from engine.models.moments import (
+    DAY_KINDS,
+    NUM_CONDITIONS,
+    WEEKDAY,
+    Conditions,
+    conditions_of,
+    day_kinds,
+    unknown_conditions,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Maps = NDArray[np.float32]
 Index = NDArray[np.int64]
@@ -31,6 +45,8 @@ class FlowSeries:
         magnification: N; must divide R and C.
         first_slot: base steps from some midnight to the series' beginning; days are counted from
             that midnight.
+        conditions: (T, 5) weekday, holiday, weather, temperature and rain of each base step, as
+            :mod:`engine.models.moments` has them; nothing is known if not given.
 
     Raises:
         FieldError: any of these does not fit, or a value is negative or no number.
@@ -41,6 +57,7 @@ class FlowSeries:
     window: int = 1
     magnification: int = 4
     first_slot: int = 0
+    conditions: Conditions | None = None
 
     def __post_init__(self) -> None:
         values = np.ascontiguousarray(self.values, dtype=np.float32)
@@ -61,7 +78,11 @@ class FlowSeries:
             raise FieldError("The flow has negative values.")
         if min(self.window, self.slots_per_day, self.magnification) < 1 or self.first_slot < 0:
             raise FieldError("Window, slots per day and magnification must be positive.")
+        known = unknown_conditions(len(values)) if self.conditions is None else self.conditions
+        if known.shape != (len(values), NUM_CONDITIONS):
+            raise FieldError("The conditions do not fit the flow's steps.", str(known.shape))
         object.__setattr__(self, "values", values)
+        object.__setattr__(self, "conditions", known.astype(np.float32))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -82,9 +103,38 @@ class FlowSeries:
         """Beginnings of consecutive frames that do not overlap."""
         return np.arange(0, self.num_starts, self.window)
 
+    @cached_property
+    def num_day_kinds(self) -> int:
+        """Kinds of days that have a mean day of their own: one where no calendar is known."""
+        known = not np.isnan(self.moments(np.arange(len(self.values)))[:, WEEKDAY]).any()
+        return len(DAY_KINDS) if known else 1
+
+    def moments(self, starts: Index) -> Conditions:
+        """Conditions at the beginning of each frame, (..., 5); unknown before the series."""
+        if self.conditions is None:
+            return unknown_conditions(len(starts))
+        known = self.conditions[np.maximum(starts, 0)]
+        return np.where((starts >= 0)[..., None], known, np.float32(np.nan))
+
+    def part(self, first: int, last: int | None = None) -> "FlowSeries":
+        """The base steps from ``first`` up to ``last``; its days are counted on."""
+        chosen = slice(first, last)
+        return replace(
+            self,
+            values=self.values[chosen],
+            first_slot=self.first_slot + first,
+            conditions=None if self.conditions is None else self.conditions[chosen],
+        )
+
     def slots(self, starts: Index) -> Index:
-        """Slot of the day in 0 ... S - 1 at which each frame begins."""
-        return (starts + self.first_slot) % self.slots_per_day
+        """Slot of the mean day at which each frame begins.
+
+        With one kind of day 0 ... S - 1; each further kind of day has the next S slots.
+        """
+        slot = (starts + self.first_slot) % self.slots_per_day
+        if self.num_day_kinds == 1:
+            return slot
+        return slot + self.slots_per_day * day_kinds(self.moments(np.maximum(starts, 0)))
 
     def days(self, starts: Index) -> Index:
         """Day, counted from the midnight before the series, on which each frame begins."""
@@ -110,8 +160,15 @@ def spread(coarse: Maps, magnification: int) -> Maps:
     return np.repeat(np.repeat(coarse, magnification, -1), magnification, -2)
 
 
-def flows_of_field(field: FieldSeries, window: int = 1) -> FlowSeries:
+def flows_of_field(
+    field: FieldSeries, context: "pd.DataFrame | None" = None, window: int = 1
+) -> FlowSeries:
     """A city's count field as a flow series.
+
+    Args:
+        field: counts on the fine grid.
+        context: the city's weather and calendar; without it only the time of day is known.
+        window: base steps summed into a frame.
 
     Raises:
         FieldError: the field averages instead of summing, or its step does not divide a day.
@@ -123,10 +180,13 @@ def flows_of_field(field: FieldSeries, window: int = 1) -> FlowSeries:
         raise FieldError("The field's step does not divide a day.", f"{step_s} s")
     midnight = field.start.replace(hour=0, minute=0, second=0, microsecond=0)
     first = int((field.start - midnight).total_seconds()) // step_s
+    times = [field.time_of(step) for step in range(len(field))]
+    conditions = None if context is None else conditions_of(times, context)
     return FlowSeries(
         np.asarray(field.values, dtype=np.float32),
         SECONDS_PER_DAY // step_s,
         window,
         field.grid.magnification,
         first,
+        conditions,
     )

@@ -11,6 +11,7 @@ import numpy as np
 from engine.errors import FieldError, MaskError
 from engine.models.flows import FlowSeries, Index, Maps, coarsen
 from engine.models.masks import Mask
+from engine.models.moments import NUM_CONDITIONS, Conditions
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,10 +21,11 @@ class Observations:
     Args:
         coarse: (B, I, J) observed totals per frame; ignored where not observed.
         observed: (B, I, J) bool.
-        slots: (B,) slot of the day at which each frame begins.
+        slots: (B,) slot of the mean day at which each frame begins.
         past: (B, L, I, J) totals of earlier frames; ignored where not observed.
         past_observed: (B, L, I, J) bool; all False where there was no such frame.
-        past_slots: (B, L) slot of the day of each earlier frame.
+        past_slots: (B, L) slot of the mean day of each earlier frame.
+        conditions: (B, 5) weekday, holiday, weather, temperature and rain of each frame.
 
     Raises:
         MaskError: masks and maps differ in shape.
@@ -36,6 +38,7 @@ class Observations:
     past: Maps
     past_observed: Mask
     past_slots: Index
+    conditions: Conditions
 
     def __post_init__(self) -> None:
         if self.coarse.shape != self.observed.shape or self.past.shape != self.past_observed.shape:
@@ -43,6 +46,8 @@ class Observations:
                 "The mask has another shape than the coarse map.",
                 f"mask {self.observed.shape}, map {self.coarse.shape}",
             )
+        if self.conditions.shape != (len(self.coarse), NUM_CONDITIONS):
+            raise FieldError("The conditions do not fit the frames.", str(self.conditions.shape))
         for name, mask in (("coarse", self.observed), ("past", self.past_observed)):
             values = np.where(mask, getattr(self, name), 0).astype(np.float32)
             if not np.isfinite(values).all():
@@ -62,6 +67,7 @@ class Observations:
             self.past[part],
             self.past_observed[part],
             self.past_slots[part],
+            self.conditions[part],
         )
 
 
@@ -97,6 +103,7 @@ def observe(
         past,
         masks[:, 1:] & known[:, :, None, None],
         series.slots(earlier),
+        series.moments(starts),
     )
 
 

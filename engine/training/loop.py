@@ -75,7 +75,7 @@ class TrainingConfig:
         validate_every: steps between validations.
         checkpoint_every: steps between checkpoints.
         patience: validations without a better score before stopping.
-        half: bf16 where it pays.
+        half: bf16 where the device computes in it; on others it would only be slower.
     """
 
     steps: int = 1500
@@ -126,6 +126,13 @@ def examples_of_step(
     order = np.random.default_rng((seed, epoch)).permutation(num_examples)
     chosen = np.resize(order, max(num_examples, batch_size))[place * batch_size :][:batch_size]
     return chosen, [(seed, epoch, step, row) for row in range(len(chosen))]
+
+
+def computes_in_half(device: torch.device) -> bool:
+    """Whether a device multiplies bf16 matrices itself; a CPU that emulates it is far slower."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def learning_rate_at(config: TrainingConfig, step: int) -> float:
@@ -217,7 +224,8 @@ class Trainer:
         self.network.train()
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate_at(config, self.step)
-        with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=config.half):
+        half = config.half and computes_in_half(self.accelerator.device)
+        with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=half):
             loss = self.task.loss(self.network, batch)
         self.optimiser.zero_grad()
         self.accelerator.backward(loss)

@@ -16,6 +16,7 @@ from engine.models.diffrecon.ours.objective import Batch, Networks, build_networ
 from engine.models.diffrecon.ours.system import Reconstructor
 from engine.models.flows import FlowSeries, Index, Maps, coarsen
 from engine.models.masks import Mask, mixture_mask, named_masks
+from engine.models.moments import WEEKDAY, Conditions
 from engine.models.observations import Observations, observe, observe_in_order
 
 SAME_MASK = 0.5
@@ -27,6 +28,10 @@ NO_PAST = 0.1
 BLEND = 0.5
 """How often a frame is blended with that of another day, where values are whole numbers."""
 
+UNKNOWN_CONDITIONS = 0.1
+"""How often holiday, weather and temperature are not known."""
+
+DAYS_PER_WEEK = 7
 RESIDUAL_WEIGHT = 0.2
 VALIDATION_MASKS = ("fix40", "random80", "quarter")
 VALIDATION_BATCH = 48
@@ -42,6 +47,14 @@ def draw_masks(shape: tuple[int, int], num_past: int, rng: np.random.Generator) 
     for row in range(1, 1 + num_past):
         masks[row] = masks[0] if same else mixture_mask(shape, rng)
     return masks
+
+
+def _with_gaps(conditions: Conditions, rngs: Sequence[np.random.Generator]) -> Conditions:
+    """Conditions of some rows made unknown, but for the weekday, as users may leave them."""
+    gaps = np.array([rng.random() < UNKNOWN_CONDITIONS for rng in rngs])
+    known = conditions.copy()
+    known[gaps, WEEKDAY + 1 :] = np.nan
+    return known
 
 
 def blend_counts(first: Maps, second: Maps, share: float, rng: np.random.Generator) -> Maps:
@@ -96,13 +109,8 @@ class ReconstructionTask:
         self.profile = fit_profile(train)
         self._is_whole = bool((train.values == np.rint(train.values)).all())
         self._history = OtherDays(train, config.half_widths)
-        usual = FlowSeries(
-            coarsen(train.values, train.magnification),
-            train.slots_per_day,
-            train.window,
-            1,
-            train.first_slot,
-        )
+        coarse = coarsen(train.values, train.magnification)
+        usual = replace(train, values=coarse, magnification=1)
         self._usual = OtherDays(usual, (config.half_widths[config.base_scale],))
         self._truth = valid.frames(valid.regular_starts())
         self._checks = {name: self._check(name) for name in VALIDATION_MASKS}
@@ -127,14 +135,20 @@ class ReconstructionTask:
             torch.from_numpy(seen.past),
             torch.from_numpy(np.ascontiguousarray(seen.past_observed)),
             torch.from_numpy(usual.reshape(seen.past.shape)),
+            torch.from_numpy(_with_gaps(seen.conditions, rngs)),
         )
         parts = (torch.from_numpy(part) for part in (truth, noise, times))
         return Batch(condition, *parts)
 
     def _partner(self, start: int, rng: np.random.Generator) -> int:
-        """The beginning of the frame to blend with, on another day; itself for no blend."""
-        day = self.train.slots_per_day
-        same_slot = np.arange(start % day, self.num_examples, day)
+        """The beginning of the frame to blend with, on another day; itself for no blend.
+
+        Where a calendar is known, it is the same weekday's, so that the earlier frames fit too.
+        """
+        train = self.train
+        step = train.slots_per_day * (1 if train.num_day_kinds == 1 else DAYS_PER_WEEK)
+        same_slot = np.arange(start % step, self.num_examples, step)
+        same_slot = same_slot[train.slots(same_slot) == train.slots(np.array([start]))]
         chosen = int(rng.choice(same_slot))
         return chosen if self._is_whole and rng.random() < BLEND else start
 

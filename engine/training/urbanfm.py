@@ -79,6 +79,6 @@ class UrbanFMTask:
         coarse = coarsen(frames, series.magnification)
         return Batch(
             torch.from_numpy(coarse),
-            torch.from_numpy(series.slots(starts)),
+            torch.from_numpy(series.slots(starts) % series.slots_per_day),
             torch.from_numpy(frames),
         )

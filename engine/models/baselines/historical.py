@@ -23,7 +23,7 @@ def usual_frames(profile: Profile) -> Maps:
     Returns:
         (S, R, C) counts per frame.
     """
-    return profile.step_means(half_hour_width(profile.num_slots)) * np.float32(profile.window)
+    return profile.step_means(half_hour_width(profile.slots_per_day)) * np.float32(profile.window)
 
 
 def level(coarse: Maps, observed: Maps, prior: Maps) -> Maps:

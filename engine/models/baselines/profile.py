@@ -1,6 +1,8 @@
 """The mean day of the training data, at several degrees of smoothing.
 
-Shapes: S slots a day, B frames, R x C fine cells.
+Where a calendar is known, each kind of day has a mean day of its own: S slots for each of them.
+
+Shapes: S slots, B frames, R x C fine cells.
 """
 
 from dataclasses import dataclass
@@ -22,17 +24,29 @@ class Profile:
         days: (S,) number of days behind each slot.
         window: base steps summed into a frame.
         magnification: fine cells along one side of a coarse cell.
+        kinds: kinds of days; divides S.
     """
 
     sums: Sums
     days: NDArray[np.float64]
     window: int
     magnification: int
+    kinds: int = 1
 
     @property
     def num_slots(self) -> int:
         """S."""
         return len(self.days)
+
+    @property
+    def slots_per_day(self) -> int:
+        """S over the kinds of days."""
+        return self.num_slots // self.kinds
+
+    def _later(self, values: Sums, shift: int) -> Sums:
+        """Each slot's value moved ``shift`` slots on, around its own kind of day."""
+        days = values.reshape(self.kinds, self.slots_per_day, *values.shape[1:])
+        return np.asarray(np.roll(days, shift, axis=1).reshape(values.shape))
 
     def step_means(self, half_width: int) -> Maps:
         """Mean of one base step at each slot, averaged over ± ``half_width`` slots (circular).
@@ -49,8 +63,8 @@ class Profile:
         Returns:
             (S, R, C) counts per frame.
         """
-        means = self.step_means(half_width)
-        frames = sum(np.roll(means, -offset, axis=0) for offset in range(self.window))
+        means = self.step_means(half_width).astype(np.float64)
+        frames = sum(self._later(means, -offset) for offset in range(self.window))
         return np.asarray(frames, dtype=np.float32)
 
     def box(self, half_width: int) -> tuple[Sums, NDArray[np.float64]]:
@@ -59,18 +73,26 @@ class Profile:
         sums = np.zeros_like(self.sums)
         days = np.zeros_like(self.days)
         for shift in shifts:
-            sums += np.roll(self.sums, shift, axis=0)
-            days += np.roll(self.days, shift)
+            sums += self._later(self.sums, shift)
+            days += self._later(self.days, shift)
         return sums, days
 
 
 def fit_profile(series: FlowSeries) -> Profile:
-    """The mean day of a series."""
+    """The mean day of a series, or of each kind of its days.
+
+    A kind that the series does not hold has the mean of all days.
+    """
+    kinds, day = series.num_day_kinds, series.slots_per_day
     slots = series.slots(np.arange(len(series.values)))
-    sums = np.zeros((series.slots_per_day, *series.shape))
+    sums = np.zeros((kinds * day, *series.shape))
     np.add.at(sums, slots, series.values)
-    days = np.bincount(slots, minlength=series.slots_per_day).astype(np.float64)
-    return Profile(sums, days, series.window, series.magnification)
+    days = np.bincount(slots, minlength=kinds * day).astype(np.float64)
+    empty = np.flatnonzero(days == 0)
+    for part in (sums, days):
+        every = part.reshape(kinds, day, *part.shape[1:]).sum(0)
+        part[empty] = every[empty % day]
+    return Profile(sums, days, series.window, series.magnification, kinds)
 
 
 class OtherDays:
@@ -111,13 +133,25 @@ class OtherDays:
         ]
         return np.stack(columns, axis=1).astype(np.float32)
 
+    def _surroundings(self, steps: Index, width: int) -> tuple[Index, Index]:
+        """First step and the step after the last that smoothing mixes with each step's own.
+
+        Where kinds of days are kept apart, they end with the step's own day.
+        """
+        first, last = np.zeros_like(steps), np.full_like(steps, len(self._series.values))
+        if self._series.num_day_kinds > 1:
+            day = self._series.slots_per_day
+            midnight = self._series.days(steps) * day - self._series.first_slot
+            first, last = np.maximum(midnight, first), np.minimum(midnight + day, last)
+        low = np.clip(steps - width, first, last)
+        return low, np.clip(steps + width + 1, first, last)
+
     def _step_mean(self, own_steps: list[Index], k: int) -> Sums:
         width, (sums, days) = self._half_widths[k], self._boxes[k]
         slots = self._series.slots(own_steps[0])
         rest, remaining = sums[slots], days[slots]
         for number, steps in enumerate(own_steps):
-            low = np.clip(steps - width, 0, len(self._series.values))
-            high = np.clip(steps + width + 1, 0, len(self._series.values))
+            low, high = self._surroundings(steps, width)
             if number:
                 high = np.where(steps == own_steps[0], low, high)
             rest = rest - (self._running[high] - self._running[low])

@@ -167,7 +167,10 @@ class UrbanFMFill:
         filled = torch.from_numpy(fill_nearest(seen.coarse, seen.observed))
         network = self.network.eval()
         rows = [
-            network(filled[i : i + 1], torch.from_numpy(seen.slots[i : i + 1]))
+            network(
+                filled[i : i + 1],
+                torch.from_numpy(seen.slots[i : i + 1] % network.config.slots_per_day),
+            )
             for i in range(len(seen))
         ]
         return torch.cat(rows).numpy()

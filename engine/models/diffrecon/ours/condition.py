@@ -8,8 +8,13 @@ from torch import Tensor
 
 from engine.models.conservation import block_sums
 from engine.models.diffrecon.ours.config import Config
+from engine.models.moments import HOLIDAY, RAIN, TEMPERATURE, WEEKDAY
 
 HARMONICS = 3
+WEEKDAYS = 7
+MOMENT_FEATURES = WEEKDAYS + 6
+"""One-hot weekday; holiday, temperature and rain, each beside a flag that says it is known."""
+USUAL_TEMPERATURE_C, TEMPERATURE_SCALE_C = 12.0, 8.0
 POINT_CHANNELS = 3
 """Per coarse cell and frame: observed or not, deviation from history, size or level."""
 
@@ -26,6 +31,7 @@ class Condition:
         past: (B, L, I, J) totals of earlier frames, zero where not observed.
         past_observed: (B, L, I, J) bool.
         past_prior: (B, L, I, J) historical means of the earlier frames.
+        moment: (B, 5) conditions, as :mod:`engine.models.moments` has them.
     """
 
     prior: Tensor
@@ -35,6 +41,7 @@ class Condition:
     past: Tensor
     past_observed: Tensor
     past_prior: Tensor
+    moment: Tensor
 
     def __len__(self) -> int:
         return len(self.slots)
@@ -94,7 +101,8 @@ def num_features(config: Config) -> int:
     """F, the width of :attr:`Features.present`."""
     frames = 1 + len(config.lags)
     maps = 1 + len(config.half_widths)
-    return POINT_CHANNELS * frames + config.cells * maps + 2 * HARMONICS
+    moment = MOMENT_FEATURES if config.use_conditions else 0
+    return POINT_CHANNELS * frames + config.cells * maps + 2 * HARMONICS + moment
 
 
 def prepare(condition: Condition, config: Config) -> Features:
@@ -118,6 +126,8 @@ def prepare(condition: Condition, config: Config) -> Features:
     shapes = logs - logs[:, config.base_scale, None]
     fine = to_points(torch.cat([0.4 * base[:, None].sqrt() - 0.8, shapes], 1), n)
     present = [now.flatten(1, 2), before, fine, _clock(condition.slots, config)]
+    if config.use_conditions:
+        present.append(_moment(condition.moment))
     return Features(
         present=torch.cat([part.expand(b, p, -1) for part in present], -1),
         past=torch.stack([drift, _size(condition.past_prior), known], -1).flatten(2, 3),
@@ -129,6 +139,23 @@ def prepare(condition: Condition, config: Config) -> Features:
 
 def _size(usual: Tensor) -> Tensor:
     return 0.2 * usual.sqrt() - 1.4
+
+
+def _moment(conditions: Tensor) -> Tensor:
+    """Weekday, holiday, temperature and rain on even scales, (B, 5) to (B, 1, 13)."""
+    weekday = conditions[:, WEEKDAY]
+    days = torch.arange(WEEKDAYS, device=conditions.device)
+    numbers = torch.stack(
+        [
+            conditions[:, HOLIDAY],
+            (conditions[:, TEMPERATURE] - USUAL_TEMPERATURE_C) / TEMPERATURE_SCALE_C,
+            conditions[:, RAIN].clamp_min(0).log1p(),
+        ],
+        -1,
+    )
+    known = ~numbers.isnan()
+    parts = [weekday[:, None] == days, numbers.nan_to_num(), known]
+    return torch.cat([part.to(numbers.dtype) for part in parts], -1)[:, None]
 
 
 def _clock(slots: Tensor, config: Config) -> Tensor:

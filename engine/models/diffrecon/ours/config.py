@@ -35,6 +35,8 @@ class Config:
             still be used; smaller where empty cells stay empty.
         dropout: probability.
         use_past: whether earlier frames are read.
+        use_conditions: whether weekday, holiday, weather and temperature are read.
+        day_kinds: kinds of days that have a mean day of their own.
     """
 
     rows: int
@@ -56,6 +58,8 @@ class Config:
     small_count: float = 0.02
     dropout: float = 0.2
     use_past: bool = True
+    use_conditions: bool = False
+    day_kinds: int = 1
 
     @property
     def cells(self) -> int:

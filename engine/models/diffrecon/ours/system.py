@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.diffusion.fewstep import sample_straight
 from engine.diffusion.noise import sample_generator
 from engine.diffusion.reverse import SamplingStep
-from engine.errors import InputError, MaskError, WeightsError
+from engine.errors import FieldError, InputError, MaskError, WeightsError
 from engine.models.baselines.profile import Profile
 from engine.models.diffrecon.ours.bands import UNCALIBRATED, Bands, spread_of
 from engine.models.diffrecon.ours.condition import Condition
@@ -64,7 +64,7 @@ class Reconstructor:
 
     Args:
         config: sizes.
-        step_means: (S, R, C) float32, the mean day: counts per base step.
+        step_means: (S, R, C) float32, the mean day of each kind of day: counts per base step.
         members: one or more trained networks; their best maps are averaged, samples alternate.
         bands: calibrated band factors.
         card: what is known about the weights.
@@ -84,7 +84,8 @@ class Reconstructor:
         device: torch.device | None = None,
     ) -> None:
         n = config.magnification
-        if step_means.shape != (config.slots_per_day, config.rows * n, config.cols * n):
+        slots = config.day_kinds * config.slots_per_day
+        if step_means.shape != (slots, config.rows * n, config.cols * n):
             raise WeightsError("The weights' history has another shape.", str(step_means.shape))
         if not members:
             raise WeightsError("The weights hold no networks.")
@@ -92,7 +93,7 @@ class Reconstructor:
         self.device = device or torch.device("cpu")
         self.members = [member.to(self.device).eval() for member in members]
         self.profile = Profile(
-            step_means.astype(np.float64), np.ones(config.slots_per_day), config.window, n
+            step_means.astype(np.float64), np.ones(slots), config.window, n, config.day_kinds
         )
         priors = [self.profile.frame_means(width) for width in config.half_widths]
         self._priors = np.stack(priors, axis=1)
@@ -108,6 +109,7 @@ class Reconstructor:
 
         Raises:
             MaskError: the maps have another shape than the weights, or nothing is observed.
+            FieldError: the frames' slots are not those of the weights' mean days.
         """
         shape = (self.config.rows, self.config.cols)
         if seen.coarse.shape[1:] != shape or seen.past.shape[1:] != (len(self.config.lags), *shape):
@@ -115,6 +117,11 @@ class Reconstructor:
                 "The coarse map or its history has another shape than these weights.",
                 f"{seen.coarse.shape[1:]}, {seen.past.shape[1:]}; weights {shape}, "
                 f"{len(self.config.lags)} earlier frames",
+            )
+        if max(seen.slots.max(), seen.past_slots.max(initial=0)) >= self.profile.num_slots:
+            raise FieldError(
+                "The field's calendar does not fit these weights.",
+                f"{self.config.day_kinds} kinds of days, {self.config.slots_per_day} slots a day",
             )
         if not seen.observed.any((1, 2)).all():
             raise MaskError(
@@ -130,6 +137,7 @@ class Reconstructor:
             seen.past,
             seen.past_observed,
             self._usual[seen.past_slots],
+            seen.conditions,
         )
         tensors = (torch.from_numpy(np.array(array)) for array in arrays)
         return Condition(*tensors).to(self.device)

@@ -10,7 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from engine.models.moments import HOLIDAY, RAIN, TEMPERATURE, WEATHER, WEEKDAY
+
 WEEKDAYS, HOLIDAYS, WEATHERS = 7, 2, 16
+USUAL = (12.0, 0.2)
+SCALES = (8.0, 1.0)
+"""Mean and spread that temperature (degrees Celsius) and rain (mm/h) are standardised by."""
 UNKNOWN = -1
 NUMBERS = 2
 
@@ -24,7 +29,7 @@ class External:
         weekday: (B,) int64, Monday 0; -1 unknown.
         holiday: (B,) int64, 1 on holidays; -1 unknown.
         weather: (B,) int64, a category below 16; -1 unknown.
-        numbers: (B, 2) float32, temperature and wind, standardised; NaN unknown.
+        numbers: (B, 2) float32, temperature and rain, standardised; NaN unknown.
     """
 
     time_of_day: Tensor
@@ -34,11 +39,17 @@ class External:
     numbers: Tensor
 
     @classmethod
-    def of_times(cls, time_of_day: Tensor) -> "External":
-        """Nothing is known but the time of day."""
-        unknown = torch.full(time_of_day.shape, UNKNOWN, dtype=torch.int64)
-        numbers = torch.full((*time_of_day.shape, NUMBERS), math.nan)
-        return cls(time_of_day, unknown, unknown, unknown, numbers)
+    def of_moments(cls, time_of_day: Tensor, conditions: Tensor) -> "External":
+        """Features of a time of day, (B,), and conditions, (B, 5)."""
+        kinds = conditions.nan_to_num(UNKNOWN).to(torch.int64)
+        numbers = conditions[:, (TEMPERATURE, RAIN)] - conditions.new_tensor(USUAL)
+        return cls(
+            time_of_day,
+            kinds[:, WEEKDAY],
+            kinds[:, HOLIDAY],
+            kinds[:, WEATHER],
+            numbers / conditions.new_tensor(SCALES),
+        )
 
 
 class ExternalEncoder(nn.Module):

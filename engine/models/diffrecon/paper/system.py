@@ -52,12 +52,12 @@ def sequences_of(seen: Observations, config: Config, usual: Maps, scale: Scale) 
     observed = torch.from_numpy(masks)
     known = seen.past_observed[:, cut:].astype(np.float32)
     series = complete_by_level(seen.past[:, cut:], known, usual[seen.past_slots[:, cut:]])
-    time = seen.slots.astype(np.float32) / config.slots_per_day
+    time = (seen.slots % config.slots_per_day).astype(np.float32) / config.slots_per_day
     return Sequences(
         hide(scale.coarse(torch.from_numpy(totals)), observed),
         observed,
         scale.coarse(torch.from_numpy(series.astype(np.float32))),
-        External.of_times(torch.from_numpy(time)),
+        External.of_moments(torch.from_numpy(time), torch.from_numpy(seen.conditions)),
     )
 
 
@@ -83,9 +83,10 @@ class PaperReconstructor:
         self.config, self.stages, self.scale = config, stages.eval(), scale
         self.profile = Profile(
             step_means.astype(np.float64),
-            np.ones(config.slots_per_day),
+            np.ones(len(step_means)),
             config.window,
             config.magnification,
+            len(step_means) // config.slots_per_day,
         )
         self.card = card or {}
         self._usual = coarsen(self.profile.frame_means(0), config.magnification)
