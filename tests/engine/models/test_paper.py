@@ -121,7 +121,7 @@ def test_inception_averages_its_kernels():
 
 def test_external_features_unknown_and_known_differ():
     encoder = ExternalEncoder(8)
-    unknown = External.of_times(torch.tensor([0.5]))
+    unknown = External.of_moments(torch.tensor([0.5]), torch.full((1, 5), math.nan))
     monday = External(
         unknown.time_of_day, torch.tensor([0]), unknown.holiday, unknown.weather, unknown.numbers
     )
