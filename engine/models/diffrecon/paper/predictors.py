@@ -1,5 +1,6 @@
 """The noise predictors of Diffusion-C and Diffusion-F."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -11,6 +12,19 @@ from engine.models.diffrecon.paper.sequences import Sequences
 from engine.models.diffrecon.paper.st_pointformer import STPointFormer
 from engine.models.diffrecon.paper.t_patternnet import TPatternNet
 from engine.models.diffrecon.paper.unet import Decoder, Encoder, StepEmbedding
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """What a stage knows of the sequence; the same at every step of the diffusion.
+
+    Args:
+        inter: (B, channels, I_down, J_down) features of the sequence; None if switched off.
+        external: (B, d) features of the moment.
+    """
+
+    inter: Tensor | None
+    external: Tensor
 
 
 class InterEncoder(Protocol):
@@ -93,13 +107,20 @@ class DiffusionC(nn.Module):
         channels = self.points.channels if self.points else 0
         self.predictor = NoisePredictor(3, (w, 2 * w), channels, config.d_model)
 
-    def forward(self, x_t: Tensor, t_B: Tensor, seen: Sequences) -> Tensor:
-        """Estimated noise, (B, I, J)."""
+    def context(self, seen: Sequences) -> Context:
+        """What the incomplete maps say, whatever the step."""
         external = self.external(seen.external)
+        inter = self.points(seen.maps, seen.observed, external) if self.points else None
+        return Context(inter, external)
+
+    def forward(
+        self, x_t: Tensor, t_B: Tensor, seen: Sequences, context: Context | None = None
+    ) -> Tensor:
+        """Estimated noise, (B, I, J)."""
+        known = context or self.context(seen)
         mask = seen.observed[:, -1].to(x_t.dtype)
         current = torch.stack([x_t, seen.maps[:, -1], mask], 1)
-        inter = self.points(seen.maps, seen.observed, external) if self.points else None
-        noise: Tensor = self.predictor(current, t_B, inter, external)
+        noise: Tensor = self.predictor(current, t_B, known.inter, known.external)
         return noise
 
 
@@ -127,10 +148,21 @@ class DiffusionF(nn.Module):
         self.predictor = NoisePredictor(2, widths, channels, config.d_model)
         self.spread = nn.Upsample(scale_factor=config.magnification, mode="nearest")
 
-    def forward(self, x_t: Tensor, t_B: Tensor, coarse: Tensor, seen: Sequences) -> Tensor:
-        """Estimated noise, (B, R, C), given the completed current map (B, I, J)."""
-        external = self.external(seen.external)
-        current = torch.stack([x_t, self.spread(coarse[:, None])[:, 0]], 1)
+    def context(self, coarse: Tensor, seen: Sequences) -> Context:
+        """What the complete maps say, whatever the step."""
         inter = self.patterns(seen.with_current(coarse)) if self.patterns else None
-        noise: Tensor = self.predictor(current, t_B, inter, external)
+        return Context(inter, self.external(seen.external))
+
+    def forward(
+        self,
+        x_t: Tensor,
+        t_B: Tensor,
+        coarse: Tensor,
+        seen: Sequences,
+        context: Context | None = None,
+    ) -> Tensor:
+        """Estimated noise, (B, R, C), given the completed current map (B, I, J)."""
+        known = context or self.context(coarse, seen)
+        current = torch.stack([x_t, self.spread(coarse[:, None])[:, 0]], 1)
+        noise: Tensor = self.predictor(current, t_B, known.inter, known.external)
         return noise

@@ -75,6 +75,13 @@ class Sequences:
             self.maps.to(device), self.observed.to(device), self.series.to(device), moved
         )
 
+    def repeated(self, times: int) -> "Sequences":
+        """A single frame's sequences, as a batch of the same."""
+        parts = (getattr(self.external, f.name) for f in fields(External))
+        external = External(*(part.expand(times, *part.shape[1:]) for part in parts))
+        maps = (self.maps, self.observed, self.series)
+        return Sequences(*(part.expand(times, -1, -1, -1) for part in maps), external)
+
     def with_current(self, coarse: Tensor) -> Tensor:
         """The series with a completed current map (B, I, J) at its end."""
         return torch.cat([self.series, coarse[:, None]], 1)

@@ -23,12 +23,16 @@ from engine.models.diffrecon.paper.objective import (
     build_stages,
     keep_observed,
 )
+from engine.models.diffrecon.paper.predictors import Context
 from engine.models.diffrecon.paper.sequences import Scale, Sequences, hide
 from engine.models.flows import Maps, coarsen
 from engine.models.observations import Observations
 from engine.models.weights import fill_module, load_weights, save_weights
 
 KIND = "diffrecon-paper"
+CHUNK = 4
+"""Samples are computed in chunks of exactly this size: a matrix product of another size rounds
+differently, and sample 3 must not depend on how many others were asked for."""
 
 
 def all_lags(config: Config) -> tuple[int, ...]:
@@ -112,33 +116,47 @@ class PaperReconstructor:
         if len(seen) != 1:
             raise InputError("One frame is reconstructed at a time.", f"{len(seen)} frames")
         one = sequences_of(seen, self.config, self._usual, self.scale)
-        rows, cols, n = self.config.rows, self.config.cols, self.config.magnification
-        maps = []
-        for number in range(samples):
-            generator = sample_generator(seed, number, "paper")
-            coarse = self._run(
-                lambda x_t, t_B: self.stages.completion(x_t, t_B, one),
-                lambda x_0: keep_observed(x_0.clamp(-LARGEST_ROOT, LARGEST_ROOT), one),
-                (rows, cols),
-                generator,
-                evaluations,
-            )
-            fine = self._run(
-                lambda x_t, t_B, c=coarse: self.stages.inference(x_t, t_B, c, one),  # type: ignore[misc]
-                lambda x_0: x_0.clamp(-LARGEST_ROOT, LARGEST_ROOT),
-                (rows * n, cols * n),
-                generator,
-                evaluations,
-            )
-            maps.append(self.scale.to_fine(fine)[0])
-        return torch.stack(maps).numpy()
+        chunks = [
+            self._sample_chunk(one, (seed, first), evaluations)
+            for first in range(0, samples, CHUNK)
+        ]
+        return torch.cat(chunks)[:samples].numpy()
+
+    def _sample_chunk(
+        self, one: Sequences, seeds: tuple[int, int], evaluations: int | None
+    ) -> Tensor:
+        """A whole chunk of samples, (CHUNK, R, C) counts; the context is read once for all steps.
+
+        Each sample's series is folded on its own, so that its company does not matter.
+        """
+        seed, first = seeds
+        n, shape = self.config.magnification, (self.config.rows, self.config.cols)
+        generators = [sample_generator(seed, first + row, "paper") for row in range(CHUNK)]
+        seen = one.repeated(CHUNK)
+        points = _repeated([self.stages.completion.context(one)] * CHUNK)
+        coarse = self._run(
+            lambda x_t, t_B: self.stages.completion(x_t, t_B, seen, points),
+            lambda x_0: keep_observed(x_0.clamp(-LARGEST_ROOT, LARGEST_ROOT), seen),
+            shape,
+            generators,
+            evaluations,
+        )
+        patterns = _repeated([self.stages.inference.context(row[None], one) for row in coarse])
+        fine = self._run(
+            lambda x_t, t_B: self.stages.inference(x_t, t_B, coarse, seen, patterns),
+            lambda x_0: x_0.clamp(-LARGEST_ROOT, LARGEST_ROOT),
+            (shape[0] * n, shape[1] * n),
+            generators,
+            evaluations,
+        )
+        return self.scale.to_fine(fine)
 
     def _run(
         self,
         noise_of: Denoiser,
         project: Projection,
         shape: tuple[int, int],
-        generator: torch.Generator,
+        generators: list[torch.Generator],
         evaluations: int | None,
     ) -> Tensor:
         schedule = self.config.schedule
@@ -147,11 +165,18 @@ class PaperReconstructor:
             return x_0_from_eps(x_t, noise_of(x_t, t_B), t_B, schedule)
 
         if evaluations is None:
-            *_, last = sample_ancestral(denoise, shape, schedule, [generator], project)
+            *_, last = sample_ancestral(denoise, shape, schedule, generators, project)
         else:
-            noise = draw(shape, [generator], torch.empty(0))
+            noise = draw(shape, generators, torch.empty(0))
             *_, last = sample_implicit(denoise, noise, schedule, evaluations, project)
         return last.estimate
+
+
+def _repeated(rows: list[Context]) -> Context:
+    """The contexts of single frames as one batch."""
+    inter = [row.inter for row in rows if row.inter is not None]
+    external = torch.cat([row.external for row in rows])
+    return Context(torch.cat(inter) if inter else None, external)
 
 
 def save_paper(path: Path, system: PaperReconstructor) -> None:
