@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from engine.models.flows import FlowSeries, Maps, flows_of_field
 from engine.models.installed import Installed, open_installed, weights_of_city
 from engine.models.masks import Mask
 from engine.models.observations import Observations, observe
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OURS = "diffrecon-ours"
 PAPER = "diffrecon-paper"
@@ -113,7 +116,11 @@ class Case:
 
     def flows(self) -> FlowSeries:
         """The whole field, for looking up other days."""
-        return flows_of_field(self.model.field)
+        return flows_of_field(self.model.field, self._context())
+
+    def _context(self) -> "pd.DataFrame | None":
+        """The city's calendar and weather, where the weights know kinds of days."""
+        return self.city.context() if self.model.config.day_kinds > 1 else None
 
     def observe(self, lags: tuple[int, ...]) -> Observations:
         """What a model that looks back at these lags may know.
@@ -124,7 +131,8 @@ class Case:
         Raises:
             FieldError: a value that is needed is negative or no number.
         """
-        flows, start = _flows_until(self.model, self.index, max(lags, default=0))
+        longest = max(lags, default=0)
+        flows, start = _flows_until(self.model, self.index, longest, self._context())
         kept = {
             History.NEVER: self.mask,
             History.UNTIL_NOW: np.ones_like(self.mask),
@@ -215,7 +223,9 @@ def coarse_totals(model: Model, index: int) -> Maps:
     return np.asarray(blocks.sum((1, 3)), dtype=np.float32)
 
 
-def _flows_until(model: Model, index: int, longest: int) -> tuple[FlowSeries, int]:
+def _flows_until(
+    model: Model, index: int, longest: int, context: "pd.DataFrame | None"
+) -> tuple[FlowSeries, int]:
     """The part of the field that a question needs, and where in it the question's frame begins."""
     field = model.field
     first = max(0, index - longest)
@@ -228,7 +238,7 @@ def _flows_until(model: Model, index: int, longest: int) -> tuple[FlowSeries, in
         field.unit,
         field.aggregation,
     )
-    return flows_of_field(part), index - first
+    return flows_of_field(part, context), index - first
 
 
 def reconstruct_scenario(
