@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.shared import cache
 from pages.shared.cards import draw_city, draw_questions
+from pages.shared.citymap import preload
 from pages.shared.frame import engine_errors, start_page
 
 state = start_page("Start")
@@ -21,3 +22,5 @@ for card in cards:
 
 st.header("Questions", anchor=False)
 draw_questions()
+with st.sidebar:
+    preload()

@@ -3,11 +3,14 @@
 import streamlit as st
 
 from engine import api
+from pages.shared.citymap import preload
 from pages.shared.frame import engine_errors, start_page
 from pages.shared.text import as_text
 from pages.shared.traffic import draw_choices, draw_map, draw_place
 
 state = start_page("City")
+with st.sidebar:
+    preload()
 with engine_errors():
     city = api.open_city(state.city_id)
 with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -23,9 +26,12 @@ def draw_week() -> None:
         view = draw_choices(city)
         left, right = st.columns([3, 2], gap="medium")
         with left:
-            draw_map(city, view)
+            is_drawn = draw_map(city, view)
         with right:
-            draw_place(city, view)
+            if is_drawn:
+                draw_place(city, view)
+            else:
+                st.caption("The series follows the map.")
 
 
 draw_week()

@@ -10,6 +10,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +21,8 @@ from engine.errors import CityDamagedError, CityNotFoundError, CityReplacedError
 _FIX = "Restore the file, or import or simulate the city again."
 _OPEN_TRIES = 5
 _MAX_VERIFIED = 100_000
+
+_parse = lru_cache(maxsize=32)(parse_metadata)
 
 _Verified = tuple[int, int, int, int, str]
 _verified: set[_Verified] = set()
@@ -45,12 +48,14 @@ class CityFiles:
         for attempt in range(_OPEN_TRIES):
             content = read_metadata_bytes(folder)
             self.digest = hashlib.sha256(content).hexdigest()
-            self.metadata: CityMetadata = parse_metadata(content)
+            self.metadata: CityMetadata = _parse(content)
             if not whole:
                 return
+            plain = dict(_plain_files(folder))
             try:
                 for name, entry in self.metadata.files.items():
-                    self._check_size(name, entry, _stat(self._locate(name), name))
+                    status = plain.get(name) or _stat(self._locate(name), name)
+                    self._check_size(name, entry, status)
             except CityReplacedError:  # swapped between the two looks: look again
                 if attempt == _OPEN_TRIES - 1:
                     raise
@@ -148,6 +153,19 @@ class CityFiles:
 
     def _where(self, name: str) -> str:
         return f"{self.folder.name}/{name}"
+
+
+def _plain_files(folder: Path, above: str = "") -> Iterator[tuple[str, os.stat_result]]:
+    """The files that are reached from the folder without any link: relative name, status."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _plain_files(folder / entry.name, f"{above}{entry.name}/")
+                elif entry.is_file(follow_symlinks=False):
+                    yield f"{above}{entry.name}", entry.stat(follow_symlinks=False)
+    except OSError:
+        return  # what is missing here is looked at, and named, one by one
 
 
 def _sha256(file: IO[bytes]) -> str:

@@ -74,8 +74,8 @@ def draw_choices(city: api.City) -> View:
     return View("flow", monday, api.Shown(shown), api.Cells(cells))
 
 
-def draw_map(city: api.City, view: View) -> None:
-    """The week as one animated 3D map; a click chooses a place."""
+def draw_map(city: api.City, view: View) -> bool:
+    """The week as one animated 3D map; a click chooses a place. Whether the browser has drawn it."""
     maps = cache.week_maps(city, view.field, view.monday, view.shown, view.cells)
     scale = (
         ColorScale(-maps.top, maps.top, SHOWN[view.shown], maps.unit, ScaleKind.DIVERGING)
@@ -94,12 +94,14 @@ def draw_map(city: api.City, view: View) -> None:
             basemap=cache.basemap(city),
         ),
         version=(city.digest, view),
+        tell_when_drawn=True,
     )
     if chosen.cell is not None:
         hexagons = view.cells is api.Cells.HEXAGONS
         kind = api.PlaceKind.HEXAGON if hexagons else api.PlaceKind.CELL
         if take_click(api.Place(kind, chosen.cell)):
             component_state()[SENSOR_KEY] = None
+    return chosen.is_drawn
 
 
 def _first_peak(week: api.Week) -> int:

@@ -9,7 +9,7 @@ import {PaintMode} from './paintmode.js';
 import {decodePayload, readDigest} from './payload.js';
 import {download, drawPicture} from './picture.js';
 import {RemoteTiles} from './remote.js';
-import {Scene, arrange, hasWebGL} from './scene.js';
+import {Scene, arrange} from './scene.js';
 import {TableTwin} from './table.js';
 import {themeName} from './theme.js';
 import {createTopology} from './topology.js';
@@ -98,8 +98,9 @@ export class CityMap {
   #openScene() {
     if (this.scene) return;
     const callbacks = {onCamera: () => this.#cameraMoved(), onRender: () => this.#rendered(), onLost: () => this.#lost()};
-    this.drawable = hasWebGL();
-    this.scene = this.drawable ? new Scene(this.host, callbacks) : new NoScene(this.host, callbacks);
+    const scene = Scene.open(this.host, callbacks);
+    this.drawable = scene !== null;
+    this.scene = scene ?? new NoScene(this.host, callbacks);
     this.overlay = new Overlay(this.host, this.scene);
     if (!this.drawable) this.#explainNoWebGL();
   }
@@ -231,7 +232,10 @@ export class CityMap {
     this.scene.invalidate();
   }
 
-  #rendered() { this.overlay.render(); }
+  #rendered() {
+    this.overlay.render();
+    if (this.scene.renderCount) this.mode.drawn?.();
+  }
 
   viewsChanged() {
     this.scene.setViews(this.mode.viewIds, this.mode.painter?.paints ? PAINT_CONTROLS : VIEW_CONTROLS);

@@ -10,6 +10,7 @@ const maps = new Set();
 globalThis.__citymap ??= {maps, liveContexts, builtFrom: __SOURCE_HASH__};
 
 export default function render(component) {
+  if (!component.data) return undefined;   // only to have this script loaded
   const root = component.parentElement;
   let entry = live.get(root);
   if (!entry) {

@@ -24,7 +24,7 @@ export class NoScene {
   capture() { return Promise.reject(new Error('This browser draws no map, so there is no picture.')); }
 
   invalidate() {
-    this.pending ??= requestAnimationFrame(() => { this.pending = null; this.layers(); this.onRender(); });
+    this.pending ??= requestAnimationFrame(() => { this.pending = null; this.layers(); this.renderCount += 1; this.onRender(); });
   }
 
   destroy() { cancelAnimationFrame(this.pending); }

@@ -1,5 +1,6 @@
 /** One deck.gl canvas with one to four views that share a camera. */
 import {AmbientLight, Deck, DirectionalLight, LightingEffect, LinearInterpolator, MapView, WebMercatorViewport} from '@deck.gl/core';
+import {element} from './dom.js';
 import {prefersReducedMotion} from './theme.js';
 
 const TRANSITION_MS = 350;
@@ -16,19 +17,32 @@ export const COLUMN_MATERIAL = {ambient: 0.46, diffuse: 0.44, shininess: 12, spe
 /** How many WebGL contexts of ours are alive: one per map on the page, none after it is gone. */
 export const liveContexts = new Set();
 
-export function hasWebGL() {
+const CONTEXT = {antialias: true, powerPreference: 'high-performance', preserveDrawingBuffer: false};
+
+/** A canvas with a WebGL context, as large as its host so that the first frame fits; null where the browser has none. */
+function createCanvas(host, ratio) {
+  const canvas = element('canvas', {width: Math.floor(host.clientWidth * ratio), height: Math.floor(host.clientHeight * ratio)});
   try {
-    const gl = document.createElement('canvas').getContext('webgl2');
-    gl?.getExtension('WEBGL_lose_context')?.loseContext();
-    return Boolean(gl);
+    return canvas.getContext('webgl2', CONTEXT) && canvas;
   } catch {
-    return false;
+    return null;
   }
 }
 
 export class Scene {
-  constructor(host, {onCamera, onRender, onLost}) {
+  /** -> a scene in `host`, or null where the browser has no WebGL 2. */
+  static open(host, callbacks) {
+    const ratio = Math.min(MAX_PIXEL_RATIO, globalThis.devicePixelRatio || 1), canvas = createCanvas(host, ratio);
+    return canvas && new Scene(host, canvas, ratio, callbacks);
+  }
+
+  constructor(host, canvas, ratio, {onCamera, onRender, onLost}) {
     this.host = host;
+    this.canvas = canvas;
+    this.gl = canvas.getContext('webgl2');
+    liveContexts.add(this.gl);
+    canvas.addEventListener('webglcontextlost', () => { if (!this.closing) onLost(); });
+    host.append(canvas);
     this.onCamera = onCamera;
     this.layers = () => [];
     this.camera = {longitude: 0, latitude: 0, zoom: 1, pitch: 0, bearing: 0};
@@ -36,17 +50,15 @@ export class Scene {
     this.controller = true;
     this.renderCount = 0;
     this.deck = new Deck({
-      parent: host, width: '100%', height: '100%', views: this.#views(), viewState: this.camera, layers: [], effects: [lighting()],
-      useDevicePixels: Math.min(MAX_PIXEL_RATIO, globalThis.devicePixelRatio || 1), _pickable: false,
+      parent: host, canvas, width: '100%', height: '100%', views: this.#views(), viewState: this.camera, layers: [], effects: [lighting()],
+      useDevicePixels: ratio, _pickable: false, deviceProps: {webgl: CONTEXT, _initializeFeatures: false},
       style: {position: 'absolute', left: '0', top: '0'},
       getCursor: () => 'inherit',
       layerFilter: ({layer, viewport}) => belongsTo(layer, viewport.id),
       onViewStateChange: ({viewState}) => { this.setCamera(viewState); },
-      onAfterRender: () => { this.renderCount += 1; onRender(); },
-      onDeviceInitialized: device => {
-        this.gl = device.gl;
-        liveContexts.add(this.gl);
-        this.deck.canvas.addEventListener('webglcontextlost', this.lost = () => { if (!this.closing) onLost(); });
+      onAfterRender: () => {
+        if (this.deck.props.layers.length) this.renderCount += 1;
+        onRender();
       },
       onError: error => { console.error('citymap', error); },
     });
@@ -140,7 +152,7 @@ export class Scene {
 
   /** The canvas' pixels at `ratio` per CSS pixel, copied right after a frame was drawn. */
   async capture(ratio) {
-    const {canvas} = this.deck, width = Math.round(this.host.clientWidth * ratio), before = this.deck.props.useDevicePixels;
+    const {canvas} = this, width = Math.round(this.host.clientWidth * ratio), before = this.deck.props.useDevicePixels;
     this.deck.setProps({useDevicePixels: ratio});
     try {
       for (let tries = 0; tries < 60; tries++) {
@@ -161,10 +173,10 @@ export class Scene {
   destroy() {
     this.closing = true;
     cancelAnimationFrame(this.pending);
-    const {gl} = this;
     this.deck.finalize();
-    gl?.getExtension('WEBGL_lose_context')?.loseContext();
-    liveContexts.delete(gl);
+    this.canvas.remove();
+    this.gl.getExtension('WEBGL_lose_context')?.loseContext();
+    liveContexts.delete(this.gl);
   }
 }
 

@@ -103,6 +103,13 @@ export class ViewMode {
     return this.views.map(view => view.sheet.layer({is3d, heightM, opacity: is3d ? 1 : 0.8}));
   }
 
+  /** The map is on the screen: Python may go on with what comes after it. */
+  drawn() {
+    if (!this.spec.tellWhenDrawn || this.told) return;
+    this.told = true;
+    this.map.send('drawn', {map: this.spec.id});
+  }
+
   cards() { return this.views.map(view => [legendCard(view.title, view.used)]); }
   pictureParts() { return this.views.map(view => ({title: view.title, scale: view.used})); }
 

@@ -13,6 +13,8 @@ under the map's ``key``: it is there after a rerun and after a visit to another 
 anew when its baseline, its cells, its initial values or its ``version`` change; to take back what
 the user painted, change ``version`` (any hashable value).
 
+:func:`preload`, called early in a page, makes its first map appear sooner.
+
 Everything raises :class:`~engine.errors.EngineError` when its input does not fit. Example::
 
     basemap = Basemap.from_frames(city.streets(), city.basemap(), "© OpenStreetMap contributors")
@@ -26,6 +28,7 @@ Everything raises :class:`~engine.errors.EngineError` when its input does not fi
 from engine.render.basemap import Basemap, StreetLines
 from engine.render.deck import HeatView
 from engine.render.palettes import ColorScale, ScaleKind
+from pages.shared.citymap.component import preload
 from pages.shared.citymap.options import MapOptions
 from pages.shared.citymap.painting import (
     PaintedMask,
@@ -54,6 +57,7 @@ __all__ = [
     "TripMotion",
     "paint_mask",
     "paint_occupancy",
+    "preload",
     "select_streets",
     "view_maps",
     "view_trips",

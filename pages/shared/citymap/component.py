@@ -1,4 +1,10 @@
-"""The Streamlit side of the component: registered once, mounted by key."""
+"""The Streamlit side of the component: registered once a server, mounted by key.
+
+The script is served as a file: given inline, its 1.1 MB would be read, hashed and decoded by both
+sides in each run of the page. Streamlit serves files of components that are declared in the metadata
+of an installed package; a checkout has none, so the same declaration is made here. The style is
+small and goes inline: the map must not be measured before it is styled.
+"""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -6,27 +12,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import streamlit as st
+from streamlit.components.v2.get_bidi_component_manager import get_bidi_component_manager
+from streamlit.components.v2.manifest_scanner import ComponentConfig, ComponentManifest
 
 from pages.shared.state import component_state
 
 if TYPE_CHECKING:
     from streamlit.components.v2.types import ComponentRenderer
 
-DIST: Final = Path(__file__).resolve().parents[3] / "assets" / "citymap" / "dist"
-NAME: Final = "citymap"
+FOLDER: Final = Path(__file__).resolve().parents[3] / "assets" / "citymap"
+PACKAGE: Final = "citybrush"
+NAME: Final = f"{PACKAGE}.citymap"
+PRELOAD_KEY: Final = "citymap-preload"
+MANIFEST: Final = ComponentManifest(PACKAGE, "1", [ComponentConfig("citymap", "dist")])
 
 
-@lru_cache(maxsize=1)
-def _files() -> tuple[str, str]:
-    """JavaScript and CSS of the built component; more than one line makes Streamlit see code."""
-    return (DIST / "citymap.js").read_text("utf-8"), (DIST / "citymap.css").read_text("utf-8")
+def _declare() -> None:
+    """Tell this server where the component's files are."""
+    manager = get_bidi_component_manager()
+    if manager.get_component_path(NAME) is None:
+        manager.register_from_manifest(MANIFEST, FOLDER)
 
 
 @lru_cache(maxsize=1)
 def _renderer() -> "ComponentRenderer":
-    script, style = _files()
-    home = '<div class="citymap-root"></div>'
-    return st.components.v2.component(NAME, html=home, css=style, js=script)
+    home, style = '<div class="citymap-root"></div>', (FOLDER / "dist/citymap.css").read_text("utf-8")
+    return st.components.v2.component(NAME, html=home, css=style, js="citymap.js")
 
 
 def mount(key: str, payload: bytes, *states: str) -> Mapping[str, Any]:
@@ -37,9 +48,16 @@ def mount(key: str, payload: bytes, *states: str) -> Mapping[str, Any]:
         payload: the message to the browser.
         states: names of what the browser may tell.
     """
+    _declare()
     callbacks: dict[str, Any] = {f"on_{name}_change": _nothing for name in states}
     result = _renderer()(key=key, data=payload, height="content", **callbacks)
     return {name: _mapping(getattr(result, name, None)) for name in states}
+
+
+def preload() -> None:
+    """Let the browser load the map's script now, while Python still works on what it will show."""
+    _declare()
+    _renderer()(key=PRELOAD_KEY, height="content")
 
 
 def is_new_here(key: str) -> bool:

@@ -1,7 +1,7 @@
 """One to four linked views of the same cells; time passes in the browser."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +19,7 @@ from engine.render.deck import (
     count_cells,
     describe,
 )
-from pages.shared.citymap.component import mount
+from pages.shared.citymap.component import is_new_here, mount
 from pages.shared.citymap.documents import cached_payload
 from pages.shared.citymap.options import MapOptions
 from pages.shared.citymap.payload import deck_to_json, digest_of, encode_payload
@@ -57,6 +57,7 @@ class MapSelection:
         hexagon: its H3 name; none on grids.
         step: the time step shown at that moment.
         view: index of the view that was clicked.
+        is_drawn: whether the browser has drawn the map; true where that was not asked for.
     """
 
     cell: int | None = None
@@ -65,6 +66,7 @@ class MapSelection:
     hexagon: str | None = None
     step: int = 0
     view: int = 0
+    is_drawn: bool = True
 
 
 def view_maps(
@@ -76,6 +78,7 @@ def view_maps(
     options: MapOptions | None = None,
     shared_scale: bool = True,
     version: Hashable = None,
+    tell_when_drawn: bool = False,
 ) -> MapSelection:
     """Draw linked maps side by side and return the cell that the user chose.
 
@@ -88,6 +91,8 @@ def view_maps(
         shared_scale: begin with one colour scale for all views of a group.
         version: names the data. While it stays the same the arrays are not even looked at; without
             it they are compared by content on every run.
+        tell_when_drawn: run the page again as soon as the map is drawn, so that what takes the
+            browser long comes after it: see ``is_drawn`` of what is returned.
 
     Raises:
         InputError: the values do not fit the cells or each other, or there are too many.
@@ -102,10 +107,15 @@ def view_maps(
     token = digest_of("view", identity, scales, frames, look, *content)
 
     def encode() -> bytes:
-        return _encode(key, cells, views, frames, options, shared_scale)
+        return _encode(key, cells, views, frames, options, shared_scale, tell_when_drawn)
 
-    told = mount(key, cached_payload(key, token, encode), "selection")
-    return _selection(key, cells, len(views), told["selection"])
+    payload = cached_payload(key, token, encode)
+    if not tell_when_drawn:
+        told = mount(key, payload, "selection")
+        return _selection(key, cells, len(views), told["selection"])
+    is_drawn = not is_new_here(key)
+    told = mount(key, payload, "selection", "drawn")
+    return replace(_selection(key, cells, len(views), told["selection"]), is_drawn=is_drawn)
 
 
 def _encode(
@@ -115,6 +125,7 @@ def _encode(
     frames: Frames,
     options: MapOptions,
     shared_scale: bool,
+    tell_when_drawn: bool,
 ) -> bytes:
     arrays = [view.frames(cells) for view in views]
     count = max(len(array) for array in arrays)
@@ -150,6 +161,7 @@ def _encode(
         "framesPerSecond": float(frames.per_second),
         "step": int(np.clip(frames.begin, 0, count - 1)),
         "shared": bool(shared_scale),
+        "tellWhenDrawn": tell_when_drawn,
     }
     return encode_payload(
         {
