@@ -28,6 +28,20 @@ const VIEW_CONTROLS = {keyboard: false};
 const remembered = new Map();
 const MAX_REMEMBERED = 32;
 
+/**
+ * Streamlit sends values from a timer of no delay, and browsers hold timers back after the end of a
+ * gesture until the next frame is drawn, up to 50 ms. What `act` sets on such a timer runs right after it.
+ */
+function atOnce(act) {
+  const timer = globalThis.setTimeout;
+  globalThis.setTimeout = (run, delay, ...values) => {
+    if (delay) return timer(run, delay, ...values);
+    queueMicrotask(() => run(...values));
+    return 0;
+  };
+  try { act(); } finally { globalThis.setTimeout = timer; }
+}
+
 export class CityMap {
   constructor(root) {
     this.box = element('div', {className: 'citymap'});
@@ -51,11 +65,12 @@ export class CityMap {
     this.#applyTheme();
   }
 
-  send(name, message) { this.setStateValue(name, message); }
+  send(name, message) { atOnce(() => this.setStateValue(name, message)); }
 
   #load(payload) {
     const before = this.payload, step = this.mode?.step;
     this.payload = payload;
+    this.themeStale = true;
     if (before && this.#absorbed(before, payload)) return;
     const fresh = !before || before.kind !== payload.kind || JSON.stringify(before.cells) !== JSON.stringify(payload.cells);
     this.mode?.destroy();
@@ -217,7 +232,9 @@ export class CityMap {
 
   #applyTheme() {
     const name = themeName(this.box);
-    if (name !== this.themeName || !this.box.dataset.theme) {
+    if (name === this.box.dataset.theme && !this.themeStale) return;   // most calls bring nothing new
+    this.themeStale = false;
+    if (name !== this.themeName) {
       this.themeName = name;
       this.theme = this.payload.themes[name];
       this.mode.themeChanged(name);
