@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import geopandas as gpd
 
 DECIMALS: Final = 6
+TOLERANCE_DEG: Final = 4.5e-6
+"""Half a metre: how far a street of the base map may lie from where it is."""
 AREA_KINDS: Final = ("green", "water", "building")
 RAIL_WIDTH_M: Final = 2.5
 DEFAULT_STREET_WIDTH_M: Final = 5.0
@@ -101,7 +103,7 @@ class Basemap:
                     features.setdefault(str(kind), []).append(_feature(shape, {}))
         if streets is not None:
             features["street"] = [
-                _feature(shape, {"width": street_width_m(str(kind))})
+                _feature(_simple(shape), {"width": street_width_m(str(kind))})
                 for kind, shape in zip(streets["kind"], streets.geometry, strict=True)
                 if not _is_empty(shape)
             ]
@@ -219,6 +221,11 @@ def _lines(shape: BaseGeometry | None) -> Iterator[NDArray[np.float64]]:
     for part in shapely.get_parts(shape):
         if part.geom_type in ("LineString", "LinearRing") and len(part.coords) > 1:
             yield np.array(part.coords, dtype=np.float64)[:, :2].round(DECIMALS)
+
+
+def _simple(line: BaseGeometry) -> BaseGeometry:
+    """The line without points that nobody would miss: each costs the browser time in each frame."""
+    return shapely.simplify(line, TOLERANCE_DEG, preserve_topology=False)
 
 
 def _feature(shape: BaseGeometry, properties: dict[str, Any]) -> dict[str, Any]:

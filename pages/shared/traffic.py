@@ -75,7 +75,7 @@ def draw_choices(city: api.City) -> View:
 
 
 def draw_map(city: api.City, view: View) -> bool:
-    """The week as one animated 3D map; a click chooses a place. Whether the browser has drawn it."""
+    """The week as an animated 3D map; a click chooses a place. Whether the browser has drawn it."""
     maps = cache.week_maps(city, view.field, view.monday, view.shown, view.cells)
     scale = (
         ColorScale(-maps.top, maps.top, SHOWN[view.shown], maps.unit, ScaleKind.DIVERGING)

@@ -3,6 +3,7 @@ import {element} from './dom.js';
 import {readDescription} from './description.js';
 import {Gestures} from './gestures.js';
 import {ScaleBar, Tooltip, helpPanel} from './furniture.js';
+import {segmentLayer, showsJoints} from './lines.js';
 import {NoScene} from './noscene.js';
 import {Overlay} from './overlay.js';
 import {PaintMode} from './paintmode.js';
@@ -219,9 +220,15 @@ export class CityMap {
       this.waiting = null;
       queueMicrotask(() => this.#load(payload));
     }
-    const base = this.description.layers.map(({Class, props}) => new Class({...props, ...this.#colors(props.id)}));
+    const base = this.description.layers.map(layer => this.#baseLayer(layer));
     const [under, over] = [base.filter(l => !l.id.startsWith('top-')), base.filter(l => l.id.startsWith('top-'))];
     return [...(this.tiles?.layers() ?? []), ...under, ...this.mode.layers(), ...over];
+  }
+
+  #baseLayer({Class, props, segments}) {
+    const {id, lineWidthMinPixels} = props, colors = this.#colors(id);
+    if (!segments || this.joints) return new Class({...props, ...colors});
+    return segmentLayer({id: `${id}-segments`, data: segments, widthMinPixels: lineWidthMinPixels, getColor: colors.getLineColor ?? props.getLineColor, parameters: colors.parameters});
   }
 
   /** Base layers are called base-<kind>; their colours come from the theme. */
@@ -294,6 +301,9 @@ export class CityMap {
     if (!this.mode) return;
     this.overlay.render();
     this.scaleBar.update(this.scene.metresPerPixel);
+    const joints = showsJoints(this.scene.metresPerPixel);
+    if (joints !== this.joints) this.scene.invalidate();
+    this.joints = joints;
     this.tiles?.cameraMoved();
     this.mode.cameraChanged();
     this.#remember();

@@ -4,6 +4,7 @@ import {CellSheet} from './cells.js';
 import {BLOCKED, BLOCKED_COLOR, Scale, formatCount, formatNumber, formatPosition} from './colors.js';
 import {openDocument} from './document.js';
 import {legendCard} from './furniture.js';
+import {segmentLayer} from './lines.js';
 import {PaintBar} from './paintbar.js';
 import {Painter} from './painter.js';
 import {cssColor} from './theme.js';
@@ -143,7 +144,7 @@ export class PaintMode {
     const {streets, map} = this, {theme} = map, closed = streets.parts.filter(part => streets.closed.has(part.street));
     const common = {positionFormat: 'XY', widthUnits: 'pixels', capRounded: true, jointRounded: true, parameters: {depthCompare: 'always'}, getPath: part => part.path.flat()};
     return [
-      new PathLayer({...common, id: 'streets-open', data: streets.parts, getColor: theme.selectable, getWidth: this.painter.onStreets ? 2.5 : 1.25, opacity: this.painter.onStreets ? 1 : 0.6, updateTriggers: {getColor: map.themeName, getWidth: this.painter.onStreets}}),
+      segmentLayer({id: 'streets-open', data: streets.segments, widthUnits: 'pixels', widthScale: this.painter.onStreets ? 2.5 : 1.25, getColor: theme.selectable, opacity: this.painter.onStreets ? 1 : 0.6, parameters: common.parameters}),
       new PathLayer({...common, id: 'streets-casing', data: closed, getColor: theme.casing, getWidth: 8.5}),
       new PathLayer({...common, id: 'streets-closed', data: closed, getColor: theme.closed, getWidth: 5.5}),
     ];

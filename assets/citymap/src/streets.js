@@ -1,5 +1,6 @@
 /** The streets that can be closed: where they are, and which are closed. No drawing. */
 import {METRES_PER_DEGREE, distanceToSegmentM} from './geometry.js';
+import {segmentsOf} from './lines.js';
 
 const BUCKET_M = 120;
 
@@ -15,6 +16,7 @@ export class Streets {
       for (let k = from; k < to; k++) path.push([spec.coords[2 * k], spec.coords[2 * k + 1]]);
       return {street, path};
     });
+    this.segments = segmentsOf(this.parts.map(part => part.path));
     this.lines = Array.from({length: this.count}, () => []);
     for (const {street, path} of this.parts) this.lines[street].push(path);
     this.closed = new Set(spec.closed);

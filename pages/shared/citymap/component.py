@@ -1,8 +1,8 @@
 """The Streamlit side of the component: registered once a server, mounted by key.
 
 The script is served as a file: given inline, its 1.1 MB would be read, hashed and decoded by both
-sides in each run of the page. Streamlit serves files of components that are declared in the metadata
-of an installed package; a checkout has none, so the same declaration is made here. The style is
+sides in each run of the page. Streamlit serves files of components that the metadata of an
+installed package declares; a checkout has none, so the same declaration is made here. The style is
 small and goes inline: the map must not be measured before it is styled.
 """
 
@@ -36,7 +36,8 @@ def _declare() -> None:
 
 @lru_cache(maxsize=1)
 def _renderer() -> "ComponentRenderer":
-    home, style = '<div class="citymap-root"></div>', (FOLDER / "dist/citymap.css").read_text("utf-8")
+    home = '<div class="citymap-root"></div>'
+    style = (FOLDER / "dist" / "citymap.css").read_text("utf-8")
     return st.components.v2.component(NAME, html=home, css=style, js="citymap.js")
 
 

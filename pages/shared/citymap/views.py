@@ -69,7 +69,7 @@ class MapSelection:
     is_drawn: bool = True
 
 
-def view_maps(
+def view_maps(  # noqa: PLR0913
     cells: Cells,
     views: Sequence[HeatView],
     *,
