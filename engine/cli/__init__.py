@@ -24,11 +24,12 @@ AREAS = {
     "train": "train a model, resumably",
     "reconstruct": "from coarse maps with gaps to fine ones",
     "trajectories": "trips that fit an occupancy map",
+    "trips": "trips of a city after its map was changed",
     "forecast": "the next hour at every sensor",
 }
 """Each area's module in this package and what it is for."""
 
-BENCHES = ("simulate", "compute", "reconstruct", "sample", "trajectories", "forecast")
+BENCHES = ("simulate", "compute", "reconstruct", "sample", "trajectories", "trips", "forecast")
 """Areas with figures of their own under ``bench``."""
 
 

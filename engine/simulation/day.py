@@ -159,9 +159,9 @@ def simulate_day(
     try:
         with tempfile.TemporaryDirectory(prefix="citybrush-sumo-") as scratch:
             folder = Path(scratch)
-            _write_inputs(model, day, plan, sumo_s, clock, folder)
+            write_inputs(model, day, plan, sumo_s, clock, folder)
             began = time.monotonic()
-            for seconds in run_sumo(folder, _options(model, clock, seed), should_cancel):
+            for seconds in run_sumo(folder, sumo_options(model, clock, seed), should_cancel):
                 share = min(0.9, 0.02 + 0.88 * seconds / (WARM_UP_S + clock.length_s))
                 yield Progress(share, "Simulating the traffic")
             took_s = time.monotonic() - began
@@ -234,7 +234,7 @@ def clock_times(clock: Clock, real_s: NDArray[np.float64]) -> NDArray[np.float64
     return np.asarray(real_s - clock.begin_s + WARM_UP_S)
 
 
-def _write_inputs(
+def write_inputs(
     model: TrafficModel,
     day: date,
     plan: Plan,
@@ -242,13 +242,15 @@ def _write_inputs(
     clock: Clock,
     folder: Path,
 ) -> None:
+    """Write the files that SUMO reads."""
     wet = wetness(day_weather(model.seed, day), plan.trips["depart_s"] % DAY_S)
     write_trips(model, plan.trips, sumo_s, wet, folder / "trips.rou.xml")
     events = day_events(model, day)
     write_additional(model, day, plan, events, clock, folder / "day.add.xml")
 
 
-def _options(model: TrafficModel, clock: Clock, seed: int) -> list[str]:
+def sumo_options(model: TrafficModel, clock: Clock, seed: int) -> list[str]:
+    """SUMO's options for a day, without the program's name."""
     return [
         *("--net-file", str(model.net.resolve())),
         *("--route-files", "trips.rou.xml", "--additional-files", "day.add.xml"),

@@ -47,6 +47,7 @@ QUESTIONS = (
         "Changed demand",
         ":material/alt_route:",
         "This street closes, this square gets twice as busy. How do people move then?",
+        "pages/trips.py",
     ),
     Question(
         "The next hour",

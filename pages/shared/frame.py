@@ -22,6 +22,7 @@ PAGES = (
     ("app.py", "Start", ":material/home:"),
     ("pages/city.py", "City", ":material/location_city:"),
     ("pages/sensors.py", "Missing sensors", ":material/sensors_off:"),
+    ("pages/trips.py", "Changed demand", ":material/alt_route:"),
     ("pages/simulator.py", "Ask the simulator", ":material/traffic:"),
 )
 SIDEBAR_PX = 240

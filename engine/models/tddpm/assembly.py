@@ -149,8 +149,9 @@ class TripBuilder:
         stop = np.where(ahead, np.minimum(start + size, plan.num_points[trip]), low + num_known)
         known_from = np.where(ahead, 0, low - start)
         edge = growth.points_m[trip, np.where(ahead, high - 1, low)].astype(np.float64)
-        row = _snap(self._city.north_m - edge[:, 1], self._city.cell_m)
-        col = _snap(edge[:, 0] - self._city.west_m, self._city.cell_m)
+        rows, cols = self._city.shape
+        row = _snap(self._city.north_m - edge[:, 1], self._city.cell_m, rows)
+        col = _snap(edge[:, 0] - self._city.west_m, self._city.cell_m, cols)
         return _Windows(trip, start, stop - start, known_from, num_known, row, col), ahead
 
     def _draw(
@@ -258,8 +259,13 @@ class _Growth:
         )
 
 
-def _snap(distance_m: Floats, cell_m: float) -> Indices:
-    """First raster row or column of the region around a place, on a grid of :data:`SNAP`."""
+def _snap(distance_m: Floats, cell_m: float, length: int) -> Indices:
+    """First raster row or column of the region around a place, on a grid of :data:`SNAP`.
+
+    A raster that one region holds has only that region.
+    """
+    if length <= MAP_SIZE:
+        return np.full(len(distance_m), -((MAP_SIZE - length) // 2), np.int64)
     middle = distance_m / cell_m - MAP_SIZE / 2
     return np.round(middle / SNAP).astype(np.int64) * SNAP
 

@@ -1,9 +1,11 @@
 """The building blocks of both networks: attention, adaptive norms, embeddings, map features.
 
-Shapes: B pieces, R regions, N tokens, M map tokens, D channels, L points, S cells a side.
+Shapes: B pieces, R regions, N tokens, T tokens of all pieces packed together, M map tokens,
+D channels, L points, S cells a side.
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +32,16 @@ def sinusoids(positions: Tensor, channels: int, longest: float = 10_000.0) -> Te
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
+def position_waves(points: Tensor, octaves: int) -> Tensor:
+    """(..., 4 * octaves) sines and cosines of canonical coordinates, from the region's side down.
+
+    They let a network that knows one city tell places apart that are a few metres from each other.
+    """
+    rates = math.pi * 2.0 ** torch.arange(octaves, device=points.device)
+    angles = (points.float()[..., None] * rates).flatten(-2)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
 class Attention(nn.Module):
     """Multi-head attention of queries over a context, or over themselves."""
 
@@ -47,6 +59,24 @@ class Attention(nn.Module):
         mask = None if mask_BM is None else mask_BM[:, None, None, :]
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return self.out(mixed.transpose(1, 2).flatten(2))
+
+    def within(self, x_TD: Tensor, packing: "Packing") -> Tensor:
+        """Self-attention of packed tokens, each piece by itself."""
+        query = self._split(packing.unpack(self.query(x_TD)))
+        both = packing.unpack(self.key_value(x_TD)).chunk(2, dim=-1)
+        key, value = (self._split(part) for part in both)
+        mask = packing.mask[:, None, None, :]
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        return self.out(packing.pack(mixed.transpose(1, 2).flatten(2)))
+
+    def onto(self, x_TD: Tensor, map_RMD: Tensor, packing: "Packing") -> Tensor:
+        """Attention of packed tokens to the map of their region, projected once per region."""
+        pieces, length = packing.mask.shape
+        regions = len(map_RMD)
+        query = packing.unpack(self.query(x_TD)).reshape(regions, pieces // regions * length, -1)
+        key, value = (self._split(part) for part in self.key_value(map_RMD).chunk(2, dim=-1))
+        mixed = functional.scaled_dot_product_attention(self._split(query), key, value)
+        return self.out(packing.pack(mixed.transpose(1, 2).reshape(pieces, length, -1)))
 
     def _split(self, x_BND: Tensor) -> Tensor:
         return x_BND.reshape(*x_BND.shape[:2], self.heads, -1).transpose(1, 2)
@@ -76,6 +106,39 @@ class EncoderBlock(nn.Module):
         return x_BND + self.mlp(self.norm_2(x_BND))
 
 
+@dataclass(frozen=True, eq=False)
+class Packing:
+    """Where the tokens that are computed lie among all: what lies beyond a piece's end is not.
+
+    Most pieces are much shorter than the longest; only attention works on padded rows.
+
+    Args:
+        mask: (B, N) bool, True for tokens of a piece.
+        slot: (T,) flat position of each packed token in (B, N).
+        piece: (T,) the piece of each packed token.
+    """
+
+    mask: Tensor
+    slot: Tensor
+    piece: Tensor
+
+    @classmethod
+    def of(cls, mask_BN: Tensor) -> "Packing":
+        """The packing of a mask."""
+        slot = mask_BN.flatten().nonzero()[:, 0]
+        return cls(mask_BN, slot, slot // mask_BN.shape[1])
+
+    def pack(self, x_BND: Tensor) -> Tensor:
+        """(T, D) the tokens that count."""
+        return x_BND.flatten(0, 1)[self.slot]
+
+    def unpack(self, x_TD: Tensor) -> Tensor:
+        """(B, N, D), zero where no token is."""
+        pieces, length = self.mask.shape
+        padded = x_TD.new_zeros(pieces * length, x_TD.shape[-1])
+        return padded.index_copy(0, self.slot, x_TD).reshape(pieces, length, -1)
+
+
 class DenoiserBlock(nn.Module):
     """Self-attention, cross-attention to the map, feed-forward; norms steered by the step.
 
@@ -97,15 +160,18 @@ class DenoiserBlock(nn.Module):
         nn.init.zeros_(self.read_map.out.weight)
         nn.init.zeros_(self.read_map.out.bias)
 
-    def forward(self, x_BND: Tensor, map_BMD: Tensor, mask_BN: Tensor, steer: Tensor) -> Tensor:
-        """Args: tokens, map tokens, tokens that may be read, (B, 6, D) modulation."""
-        parts = (steer + self.table)[:, :, None].unbind(1)
+    def forward(self, x_TD: Tensor, map_RMD: Tensor, packing: Packing, steer: Tensor) -> Tensor:
+        """Args: packed tokens, map tokens of R regions, where tokens lie, (B, 6, D) modulation.
+
+        B is a multiple of R; the pieces of a region follow each other.
+        """
+        parts = (steer + self.table)[packing.piece].unbind(1)
         shift_1, scale_1, gate_1, shift_2, scale_2, gate_2 = parts
-        normed = self.norm(x_BND) * (1 + scale_1) + shift_1
-        x_BND = x_BND + gate_1 * self.attention(normed, normed, mask_BN)
-        x_BND = x_BND + self.read_map(self.norm_map(x_BND), map_BMD)
-        normed = self.norm(x_BND) * (1 + scale_2) + shift_2
-        return x_BND + gate_2 * self.mlp(normed)
+        normed = self.norm(x_TD) * (1 + scale_1) + shift_1
+        x_TD = x_TD + gate_1 * self.attention.within(normed, packing)
+        x_TD = x_TD + self.read_map.onto(self.norm_map(x_TD), map_RMD, packing)
+        normed = self.norm(x_TD) * (1 + scale_2) + shift_2
+        return x_TD + gate_2 * self.mlp(normed)
 
 
 class MapEncoder(nn.Module):

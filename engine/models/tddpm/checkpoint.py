@@ -18,6 +18,7 @@ from engine.models.weights import fill_module, load_weights, save_weights
 KIND = "trajectories"
 PAPER_KIND = "trajectories-paper"
 _NETWORK, _EDGES, _COUNTS, _LENGTHS = "network.", "prior.edges", "prior.counts", "piece_lengths"
+_USUAL = "usual"
 _MAX_CHANNELS, _MAX_LAYERS, _MAX_PIECE_POINTS, _MAX_STEPS = 1_024, 48, 1_024, 4_000
 AnyModel = TrajectoryModel | PaperModel
 _Network = TypeVar("_Network", bound=nn.Module)
@@ -47,6 +48,9 @@ def save_model(path: Path, model: AnyModel, card: Mapping[str, Any]) -> None:
     tensors[_EDGES] = torch.from_numpy(model.prior.edges)
     tensors[_COUNTS] = torch.from_numpy(model.prior.counts)
     facts["piece_points"] = model.piece_points
+    facts["most_moved"] = model.most_moved
+    if model.usual is not None:
+        tensors[_USUAL] = torch.from_numpy(model.usual)
     save_weights(path, tensors, {**card, **facts, "kind": KIND})
 
 
@@ -79,7 +83,9 @@ def _read_ours(tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> AnyMod
     network = _fill(MapReader(config), tensors)
     prior = TripPrior(tensors[_EDGES].double().numpy(), tensors[_COUNTS].double().numpy())
     step_s, side_m = float(card["step_s"]), float(card["side_m"])
-    return TrajectoryModel(network, prior, piece_points, step_s, side_m)
+    usual = tensors[_USUAL].double().numpy() if _USUAL in tensors else None
+    moved = float(card.get("most_moved", 0.0))
+    return TrajectoryModel(network, prior, piece_points, step_s, side_m, usual, moved)
 
 
 def _read_paper(tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> AnyModel:

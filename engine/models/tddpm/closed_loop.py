@@ -9,6 +9,8 @@ Differs from paper: the paper samples each region's share once and looks at noth
 Shapes: M tries, Q match cells, R regions.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -89,16 +91,15 @@ class OccupancyLedger:
             open_tries = np.arange(begin, end)[allowed[begin:end]]
             if not len(open_tries):
                 continue
-            costs = [self._cost(counts[[index]], wanted) for index in open_tries]
-            best = int(open_tries[int(np.argmin(costs))])
-            row = counts[[best]]
-            self._have[row.indices] += row.data
-            kept.append(best)
+            rows = [slice(*counts.indptr[index : index + 2]) for index in open_tries]
+            costs = [self._cost(counts.indices[r], counts.data[r], wanted) for r in rows]
+            best = int(np.argmin(costs))
+            self._have[counts.indices[rows[best]]] += counts.data[rows[best]]
+            kept.append(int(open_tries[best]))
         return np.array(kept, dtype=np.int64)
 
-    def _cost(self, row: sparse.csr_matrix, wanted: Floats) -> float:
+    def _cost(self, cells: Indices, added: Floats, wanted: Floats) -> float:
         """Change of the squared distance, per point of the trip, if this trip were kept."""
-        cells, added = row.indices, row.data
         scale = wanted[cells] + PRIOR_POINTS
         change = 2 * added * (self._have[cells] - wanted[cells]) + added**2
         return float((change / scale).sum() / max(added.sum(), 1))
@@ -134,27 +135,70 @@ def _mean_points(tries: Tracks, slot: Indices) -> float:
     return float(len(tries.points_m) * len(np.unique(slot)) / len(slot))
 
 
-def touches(tracks: Tracks, city: CityMap, cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(N,) True for trips that enter a marked raster cell, at a point or between two points.
+@dataclass(frozen=True, eq=False)
+class Fence:
+    """Cells of a grid on the plane that no trip may enter.
 
     Args:
-        tracks: the trips.
-        city: gives the raster.
-        cells: (Y, X) marked cells.
+        west_m: western edge of the grid.
+        north_m: northern edge.
+        cell_m: width and height of a cell.
+        cells: (Y, X) True where a trip may not go.
     """
-    if not cells.any():
-        return np.zeros(len(tracks), dtype=bool)
-    marked = np.append(cells.ravel(), False)
-    trip = tracks.trip_of_point()
-    start, stop = tracks.points_m[:-1].astype(np.float64), tracks.points_m[1:].astype(np.float64)
-    same = trip[1:] == trip[:-1]
-    length = np.where(same, np.linalg.norm(stop - start, axis=1), 0.0)
-    pieces = np.maximum(np.ceil(length / (CROSSING_STEP * city.cell_m)), 1).astype(np.int64)
-    leg = np.repeat(np.arange(len(pieces)), pieces)
-    within = np.arange(len(leg)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    share = np.where(same[leg], within / pieces[leg], 0.0)[:, None]
-    passed = start[leg] * (1 - share) + stop[leg] * share
-    hit = np.zeros(len(tracks), dtype=bool)
-    hit[trip[:-1][leg[marked[city.cell_of(passed)]]]] = True
-    hit[trip[marked[city.cell_of(tracks.points_m)]]] = True
-    return hit
+
+    west_m: float
+    north_m: float
+    cell_m: tuple[float, float]
+    cells: NDArray[np.bool_]
+
+    @classmethod
+    def on_raster(cls, city: CityMap, cells: NDArray[np.bool_]) -> "Fence":
+        """Cells of a city's raster."""
+        return cls(city.west_m, city.north_m, (city.cell_m, city.cell_m), cells)
+
+    def holds(self, points_m: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """True for (..., 2) points in a marked cell."""
+        rows, cols = self.cells.shape
+        col = np.floor((points_m[..., 0] - self.west_m) / self.cell_m[0]).astype(np.int64)
+        row = np.floor((self.north_m - points_m[..., 1]) / self.cell_m[1]).astype(np.int64)
+        inside = (row >= 0) & (row < rows) & (col >= 0) & (col < cols)
+        return inside & self.cells[np.clip(row, 0, rows - 1), np.clip(col, 0, cols - 1)]
+
+    def entered(self, tracks: Tracks) -> NDArray[np.bool_]:
+        """(N,) True for trips that enter a marked cell, at a point or between two points."""
+        hit = np.zeros(len(tracks), dtype=bool)
+        if not self.cells.any():
+            return hit
+        trip = tracks.trip_of_point()
+        start = tracks.points_m[:-1].astype(np.float64)
+        stop = tracks.points_m[1:].astype(np.float64)
+        near = np.flatnonzero((trip[1:] == trip[:-1]) & self._may_cross(start, stop))
+        start, stop = start[near], stop[near]
+        length = np.linalg.norm(stop - start, axis=1)
+        step_m = CROSSING_STEP * min(self.cell_m)
+        pieces = np.maximum(np.ceil(length / step_m), 1).astype(np.int64)
+        leg = np.repeat(np.arange(len(pieces)), pieces)
+        within = np.arange(len(leg)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+        share = (within / pieces[leg])[:, None]
+        passed = start[leg] * (1 - share) + stop[leg] * share
+        hit[trip[near[leg[self.holds(passed)]]]] = True
+        hit[trip[self.holds(tracks.points_m.astype(np.float64))]] = True
+        return hit
+
+    def _may_cross(self, start: Floats, stop: Floats) -> NDArray[np.bool_]:
+        """Legs whose box meets the box around all marked cells."""
+        rows, cols = (np.flatnonzero(self.cells.any(axis=axis)) for axis in (1, 0))
+        west = self.west_m + cols[0] * self.cell_m[0]
+        east = self.west_m + (cols[-1] + 1) * self.cell_m[0]
+        north = self.north_m - rows[0] * self.cell_m[1]
+        south = self.north_m - (rows[-1] + 1) * self.cell_m[1]
+        low, high = np.minimum(start, stop), np.maximum(start, stop)
+        meets_x = (high[:, 0] >= west) & (low[:, 0] <= east)
+        meets_y = (high[:, 1] >= south) & (low[:, 1] <= north)
+        both: NDArray[np.bool_] = meets_x & meets_y
+        return both
+
+
+def touches(tracks: Tracks, city: CityMap, cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(N,) True for trips that enter a marked (Y, X) cell of a city's raster."""
+    return Fence.on_raster(city, cells).entered(tracks)

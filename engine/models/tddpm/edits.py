@@ -5,10 +5,10 @@ is kept and scaled; where the city had nothing and the user paints something, it
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.domain import Grid, OccupancyMap
 from engine.errors import OccupancyError
+from engine.models.tddpm.closed_loop import Fence
 from engine.models.tddpm.occupancy import CityMap
 from engine.models.tddpm.tracks import Floats, Indices, LocalPlane, Tracks
 
@@ -66,27 +66,17 @@ def apply_painted(
     return city.with_counts(counts.reshape(city.shape))
 
 
-def blocked_cells(
-    city: CityMap, base: OccupancyMap, painted: OccupancyMap, plane: LocalPlane
-) -> NDArray[np.bool_]:
-    """(Y, X) raster cells that touch a painted cell which was open and now is zero.
+def painted_fence(base: OccupancyMap, painted: OccupancyMap, plane: LocalPlane) -> Fence:
+    """The painted cells that were open and now are zero.
 
-    Whole painted cells are blocked: a raster cell that straddles their border counts as blocked.
     A place that nobody visited before the edit is empty, not blocked.
     """
-    zero = np.append((painted.values == 0) & (base.values > 0), False)
-    corners = _corner_offsets(city)
-    blocked = np.zeros(city.shape, dtype=bool)
-    for east, north in corners:
-        moved = CityMap(city.counts, city.west_m + east, city.north_m + north, city.cell_m)
-        blocked |= zero[painted_cell(moved, painted, plane)]
-    return blocked
-
-
-def _corner_offsets(city: CityMap) -> list[tuple[float, float]]:
-    # just inside the cell, so that a shared edge does not block the neighbour
-    reach = city.cell_m / 2 * (1 - 1e-6)
-    return [(east * reach, north * reach) for east in (-1, 1) for north in (-1, 1)]
+    grid = base.grid
+    corners = np.array([grid.west, grid.east]), np.array([grid.south, grid.north])
+    (west, south), (east, north) = plane.to_metres(*corners)
+    cell_m = (float(east - west) / grid.cols, float(north - south) / grid.rows)
+    blocked = (painted.values == 0) & (base.values > 0)
+    return Fence(float(west), float(north), cell_m, blocked)
 
 
 def painted_occupancy(city: CityMap, grid: Grid, plane: LocalPlane) -> OccupancyMap:

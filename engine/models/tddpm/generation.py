@@ -5,7 +5,7 @@ trips are made are part of the recipe, not of the machine.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.diffusion.noise import sample_generator
 from engine.errors import OccupancyError, ScenarioError
 from engine.models.tddpm.assembly import PieceRequest, PieceSampler, TripBuilder
-from engine.models.tddpm.closed_loop import OccupancyLedger, touches
+from engine.models.tddpm.closed_loop import Fence, OccupancyLedger
 from engine.models.tddpm.network import EncodedMap, MapReader, PieceInput
 from engine.models.tddpm.occupancy import CityMap, cut_regions, network_input
 from engine.models.tddpm.plans import TripPlan, TripWishes, assign_regions, draw_plan
@@ -67,6 +67,9 @@ class TrajectoryModel:
         piece_points: L.
         step_s: time between two points, seconds.
         side_m: side of a region, metres.
+        usual: (S, S) points of the training trips in the one region of a small city; None for
+            models of many regions.
+        most_moved: largest share of the points that an edit moved in training.
     """
 
     network: MapReader
@@ -74,6 +77,8 @@ class TrajectoryModel:
     piece_points: int
     step_s: float
     side_m: float
+    usual: Floats | None = None
+    most_moved: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +104,7 @@ def generate_trips(
     num_trips: int,
     seed: int,
     config: GenerationConfig,
-    blocked: NDArray[np.bool_] | None = None,
+    fences: Sequence[Fence] = (),
     listen: StepListener | None = None,
 ) -> Iterator[TripChunk]:
     """Trips whose points are spread as the map says, chunk by chunk.
@@ -110,7 +115,7 @@ def generate_trips(
         num_trips: trips to make.
         seed: of the scenario.
         config: how.
-        blocked: (Y, X) cells that no trip may enter.
+        fences: where no trip may go.
         listen: progress and cancellation.
 
     Raises:
@@ -121,10 +126,10 @@ def generate_trips(
         raise ScenarioError(
             "The number of trips is out of range.", str(num_trips), f"Use 1 to {MAX_TRIPS:,}."
         )
-    source = _TripSource(model, city, seed, config, blocked, listen)
+    source = _TripSource(model, city, seed, config, fences, listen)
     done = 0
-    for size in _chunk_sizes(num_trips):
-        tracks = source.make(size)
+    for number, size in enumerate(_chunk_sizes(num_trips)):
+        tracks = source.make(number, size)
         done += size
         yield TripChunk(tracks, done, num_trips, source.ledger.distance)
 
@@ -138,7 +143,11 @@ def _chunk_sizes(num_trips: int) -> Iterator[int]:
 
 
 class _TripSource:
-    """Makes one chunk after the other; all randomness comes from the seed."""
+    """Makes one chunk after the other.
+
+    Each chunk owns its random numbers, so that two maps under one seed stay comparable trip by
+    trip, even where one of them needed more tries.
+    """
 
     def __init__(
         self,
@@ -146,37 +155,39 @@ class _TripSource:
         city: CityMap,
         seed: int,
         config: GenerationConfig,
-        blocked: NDArray[np.bool_] | None,
+        fences: Sequence[Fence],
         listen: StepListener | None,
     ) -> None:
-        self._model, self._city, self._config = model, city, config
-        self._rng = np.random.default_rng((seed, 5))
+        self._model, self._city, self._config, self._seed = model, city, config, seed
         self._regions = cut_regions(city)
-        self._blocked = np.zeros(city.shape, dtype=bool) if blocked is None else blocked
+        self._fences = fences
+        self._listen = listen
+        self._maps = MapCache(model.network)
         self.ledger = OccupancyLedger(city, self._regions)
-        sample = network_sampler(
-            model.network, config.sampler, sample_generator(seed, 0, "trips"), listen
-        )
-        self._builder = TripBuilder(city, sample, model.piece_points, model.step_s)
 
-    def make(self, num: int) -> Tracks:
-        """``num`` trips that enter no blocked cell."""
-        wanted = draw_plan(
-            self._rng, num, self._model.prior, self._model.piece_points, self._config.wishes
-        )
+    def make(self, number: int, num: int) -> Tracks:
+        """``num`` trips of chunk ``number`` that pass no fence."""
+        rng = np.random.default_rng((self._seed, 5, number))
+        noise = sample_generator(self._seed, number, "trips")
+        model, config = self._model, self._config
+        sample = network_sampler(model.network, config.sampler, noise, self._listen, self._maps)
+        builder = TripBuilder(self._city, sample, model.piece_points, model.step_s)
+        wanted = draw_plan(rng, num, model.prior, model.piece_points, config.wishes)
         parts: list[Tracks] = []
         open_slots = np.arange(num)
         for _ in range(MAX_ROUNDS):
-            slot = np.repeat(np.arange(len(open_slots)), self._config.tries)
-            tries = self._builder.build(self._place(wanted.select(open_slots[slot])))
-            allowed = ~touches(tries, self._city, self._blocked) & ~self._strays(tries)
+            slot = np.repeat(np.arange(len(open_slots)), config.tries)
+            tries = builder.build(self._place(rng, wanted.select(open_slots[slot])))
+            allowed = ~self._strays(tries)
+            for fence in self._fences:
+                allowed &= ~fence.entered(tries)
             kept = self.ledger.choose(tries, slot, allowed)
             if len(kept):
                 parts.append(tries.select(kept))
             open_slots = np.delete(open_slots, slot[kept])
             if not len(open_slots):
                 return join_tracks(parts)
-        if self._blocked.any():
+        if self._fences:
             raise OccupancyError(
                 "The blocked places leave no way for the trips.",
                 f"{len(open_slots)} of {num} trips entered them in each of {MAX_ROUNDS} tries",
@@ -193,12 +204,12 @@ class _TripSource:
         outside = self._city.cell_of(tries.points_m) < 0
         return np.bincount(tries.trip_of_point()[outside], minlength=len(tries)) > 0
 
-    def _place(self, plan: TripPlan) -> TripPlan:
+    def _place(self, rng: np.random.Generator, plan: TripPlan) -> TripPlan:
         weight = self._regions.weight
         if self._config.follow:
             expected = float(plan.num_points.sum()) / self._config.tries
             weight = self.ledger.region_weights(expected)
-        return assign_regions(self._rng, plan, self._regions, weight)
+        return assign_regions(rng, plan, self._regions, weight)
 
 
 class MapCache:
@@ -249,25 +260,58 @@ def network_sampler(
     config: SamplerConfig,
     generator: torch.Generator,
     listen: StepListener | None = None,
+    maps: MapCache | None = None,
 ) -> PieceSampler:
-    """The network as a source of pieces, for :class:`engine.models.tddpm.assembly.TripBuilder`."""
+    """The network as a source of pieces, for :class:`engine.models.tddpm.assembly.TripBuilder`.
+
+    Args:
+        network: the denoiser.
+        config: steps and guidance.
+        generator: of the noise; on the CPU.
+        listen: progress and cancellation.
+        maps: encoded maps that are kept from call to call.
+    """
     device = next(network.parameters()).device
-    cache = MapCache(network)
+    cache = maps or MapCache(network)
 
     def sample(request: PieceRequest) -> NDArray[np.float32]:
-        maps = cache.encode(request.place, request.counts, device)
-        seen = maps.select(torch.from_numpy(request.region).to(device))
+        groups = group_by_region(request.region)
+        # a place of the last piece's row that holds no piece repeats it, and is dropped again
+        place = torch.from_numpy(np.maximum(groups, groups[:, :1])).to(device)
+        encoded = cache.encode(request.place, request.counts, device)
+        seen = encoded.select(torch.from_numpy(request.region[groups[:, 0]]).to(device))
+        filled = torch.from_numpy(groups >= 0).to(device)
         given = PieceInput(
-            torch.from_numpy(request.valid)[:, None].to(device),
-            torch.from_numpy(request.known)[:, None].to(device),
-            torch.from_numpy(request.points)[:, None].to(device),
-            torch.from_numpy(request.conditions.as_input())[:, None].to(device),
+            torch.from_numpy(request.valid).to(device)[place] & filled[..., None],
+            torch.from_numpy(request.known).to(device)[place],
+            torch.from_numpy(request.points).to(device)[place],
+            torch.from_numpy(request.conditions.as_input()).to(device)[place],
         )
         estimate = torch.zeros_like(given.points)
         for step in sample_pieces(network, seen, given, config, generator):
             estimate = step.estimate
             if listen is not None:
                 listen(step.evaluations, step.total)
-        return np.asarray(estimate[:, 0].float().cpu().numpy(), dtype=np.float32)
+        out = torch.zeros(request.points.shape, device=device)
+        out[place[filled]] = estimate[filled].float()
+        return np.asarray(out.cpu().numpy(), dtype=np.float32)
 
     return sample
+
+
+def group_by_region(region: Indices) -> Indices:
+    """(G, K) pieces side by side that share a region; -1 where a row has fewer than K.
+
+    Args:
+        region: (N,) the region of each piece.
+    """
+    order = np.argsort(region, kind="stable")
+    counts = np.bincount(region)
+    counts = counts[counts > 0]
+    width = int(np.ceil(len(region) / len(counts)))
+    rows = []
+    for begin, count in zip(np.cumsum(counts) - counts, counts, strict=True):
+        for first in range(0, count, width):
+            part = order[begin + first : begin + min(first + width, count)]
+            rows.append(np.pad(part, (0, width - len(part)), constant_values=-1))
+    return np.stack(rows)

@@ -1,24 +1,31 @@
 """Our denoiser: the map encoded once per region, read by cross-attention and looked up in place.
 
-Shapes: R regions, K pieces a region, L points, N = L / patch tokens, D channels, F features with
-their flags, S cells a side. Pieces of one call are grouped by region: (R, K, ...).
+Shapes: R regions, K pieces a region, L points, N = L / patch tokens, T tokens packed together,
+D channels, P numbers of a point, F features with their flags, S cells a side. Pieces of one call
+are grouped by region: (R, K, ...).
 """
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from engine.models.tddpm.blocks import (
     TIME_SCALE,
     DenoiserBlock,
     MapEncoder,
     MapFeatures,
+    Packing,
     look_up,
+    position_waves,
     sinusoids,
 )
 from engine.models.tddpm.conditions import NUM_FEATURES, NUM_GROUPS
 from engine.models.tddpm.frames import MAP_SIZE
+
+DIFFERENCE_SCALE = 16.0
+"""Moves from point to point are a few hundredths of a region; this brings them near one."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,9 @@ class NetworkConfig:
         map_patch: side of a map patch, cells.
         point_patch: points of one token.
         feature_channels: channels of the map features looked up in place.
+        octaves: wavelengths of the coordinates that each point is given; 0 for a network that
+            is to work in places it never saw.
+        point_channels: width of the layer that has the last word on each point by itself.
     """
 
     channels: int = 128
@@ -42,6 +52,8 @@ class NetworkConfig:
     map_patch: int = 8
     point_patch: int = 4
     feature_channels: int = 24
+    octaves: int = 0
+    point_channels: int = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +110,7 @@ class MapReader(nn.Module):
         self.map_features = MapFeatures(config.feature_channels)
         # a dropped map is one learned token and no features
         self.no_map = nn.Parameter(torch.zeros(1, 1, width))
-        per_point = 2 + 2 + 2 * config.feature_channels
+        per_point = 2 + 2 + 4 + 4 * config.octaves + 2 * config.feature_channels
         self.embed = nn.Linear(patch * per_point, width)
         self.steer = nn.Sequential(
             nn.Linear(width + NUM_FEATURES + NUM_GROUPS, width),
@@ -109,7 +121,10 @@ class MapReader(nn.Module):
             DenoiserBlock(width, config.heads) for _ in range(config.layers)
         )
         self.norm = nn.LayerNorm(width)
-        self.out = nn.Linear(width, patch * 2)
+        self.spread = nn.Linear(width, patch * config.point_channels)
+        self.own = nn.Linear(per_point, config.point_channels)
+        self.refine = nn.Linear(config.point_channels, config.point_channels)
+        self.out = nn.Linear(config.point_channels, 2)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
@@ -145,26 +160,46 @@ class MapReader(nn.Module):
         """
         regions, pieces, length, _ = x_t.shape
         patch = self.config.point_patch
-        known = given.known[..., None]
-        state = torch.where(known, given.points, x_t)
-        local = self._look_around(state, seen)
-        flags = torch.stack([given.known, given.valid], dim=-1).to(state.dtype)
-        inputs = torch.cat([state, flags, local], dim=-1) * given.valid[..., None]
+        mask = given.valid.reshape(regions * pieces, length // patch, patch).any(dim=-1)
+        packing = Packing.of(mask)
+        points = packing.pack(
+            self._describe_points(x_t, given, seen).reshape(*mask.shape, -1)
+        ).reshape(len(packing.slot), patch, -1)
         # positions need all their digits: half precision would round them to 6 m
         with torch.autocast(x_t.device.type, enabled=False):
-            flat = inputs.float().reshape(regions * pieces, length // patch, -1)
-            tokens = self.embed(flat)
-        place = torch.arange(length // patch, device=x_t.device)
+            tokens = self.embed(points.flatten(1))
+        place = packing.slot % mask.shape[1]
         tokens = tokens + sinusoids(place, tokens.shape[-1], 1_000.0)
-        mask = given.valid.reshape(regions * pieces, length // patch, patch).any(dim=-1)
         step = sinusoids(time_R * TIME_SCALE, tokens.shape[-1])
         steer = self.steer(torch.cat([step, given.conditions], dim=-1))
         steer = steer.reshape(regions * pieces, DenoiserBlock.NUM_PARTS, -1)
-        map_tokens = seen.tokens.repeat_interleave(pieces, dim=0)
         for block in self.blocks:
-            tokens = block(tokens, map_tokens, mask, steer)
+            tokens = block(tokens, seen.tokens, packing, steer)
         with torch.autocast(x_t.device.type, enabled=False):
-            return self.out(self.norm(tokens.float())).reshape(x_t.shape)
+            velocity = self._settle_points(tokens.float(), points)
+        return packing.unpack(velocity.flatten(1)).reshape(x_t.shape)
+
+    def _describe_points(self, x_t: Tensor, given: PieceInput, seen: EncodedMap) -> Tensor:
+        """(R, K, L, P) float32 of each point: where it is, whether that is given, and the map."""
+        state = torch.where(given.known[..., None], given.points, x_t)
+        moves = DIFFERENCE_SCALE * state.diff(dim=2)
+        rest = torch.zeros_like(state[:, :, :1])
+        parts = [
+            state,
+            torch.cat([rest, moves], dim=2),
+            torch.cat([moves, rest], dim=2),
+            torch.stack([given.known, given.valid], dim=-1).to(state.dtype),
+            position_waves(state, self.config.octaves),
+            self._look_around(state, seen),
+        ]
+        return torch.cat(parts, dim=-1).float() * given.valid[..., None]
+
+    def _settle_points(self, tokens: Tensor, points: Tensor) -> Tensor:
+        """(T, patch, 2) velocities from (T, D) tokens and (T, patch, P) points."""
+        wish = self.spread(self.norm(tokens)).reshape(*points.shape[:2], -1)
+        hidden = functional.gelu(wish + self.own(points))
+        velocity: Tensor = self.out(functional.gelu(self.refine(hidden)))
+        return velocity
 
     def _look_around(self, state: Tensor, seen: EncodedMap) -> Tensor:
         flat = state.flatten(1, 2)

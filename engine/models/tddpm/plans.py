@@ -62,7 +62,7 @@ class TripWishes:
     Args:
         purpose: number of the purpose.
         begin_s: earliest start, seconds after midnight, UTC.
-        end_s: latest start.
+        end_s: latest start; beyond the end of the day where the hours go past midnight, UTC.
         num_points: points of every trip.
     """
 
@@ -77,7 +77,7 @@ class TripWishes:
         times = [t for t in (self.begin_s, self.end_s) if t is not None]
         if len(times) == 1:
             raise ScenarioError("A time of day needs both its beginning and its end.")
-        if times and not 0 <= times[0] < times[1] <= DAY_S:
+        if times and not (0 <= times[0] < DAY_S and times[0] < times[1] <= times[0] + DAY_S):
             raise ScenarioError(
                 "The time of day does not lie within one day.", f"{times[0]} s to {times[1]} s"
             )
@@ -98,11 +98,12 @@ def draw_plan(
     wishes: TripWishes,
 ) -> TripPlan:
     """Durations, hours and first windows of ``num`` trips; regions are assigned afterwards."""
-    num_points, start_s = prior.draw(rng, num)
+    within = None
+    if wishes.begin_s is not None and wishes.end_s is not None:
+        within = wishes.begin_s, wishes.end_s
+    num_points, start_s = prior.draw(rng, num, within)
     if wishes.num_points is not None:
         num_points = np.full(num, wishes.num_points, np.int64)
-    if wishes.begin_s is not None and wishes.end_s is not None:
-        start_s = rng.uniform(wishes.begin_s, wishes.end_s, num)
     anchor = np.floor(rng.random(num) * num_points).astype(np.int64)
     length = np.minimum(num_points, piece_points)
     lowest = np.maximum(anchor - length + 1, 0)

@@ -39,18 +39,34 @@ class TripPrior:
         if not (self.counts >= 0).all() or not self.counts.sum() > 0:
             raise InputError("No trip was counted, or a count is negative.")
 
-    def draw(self, rng: np.random.Generator, num: int) -> tuple[Indices, NDArray[np.float64]]:
+    def draw(
+        self, rng: np.random.Generator, num: int, within_s: tuple[float, float] | None = None
+    ) -> tuple[Indices, NDArray[np.float64]]:
         """Numbers of points and starts of ``num`` trips.
+
+        Args:
+            rng: of the draw.
+            num: N.
+            within_s: earliest and latest start, seconds after midnight UTC; the latest may lie
+                on the next day. Within them, hours count as they did in training; hours without
+                any trip count evenly.
 
         Returns:
             (N,) number of points, and (N,) start in seconds after midnight, UTC.
         """
-        share = self.counts.ravel() / self.counts.sum()
+        begin, end = within_s or (0.0, NUM_HOURS * HOUR_S)
+        hours = np.arange(int(begin // HOUR_S), int(np.ceil(end / HOUR_S)))
+        low, high = np.maximum(hours * HOUR_S, begin), np.minimum((hours + 1) * HOUR_S, end)
+        counts = self.counts[:, hours % NUM_HOURS] * (high - low)
+        if not counts.sum() > 0:
+            counts = self.counts.sum(axis=1)[:, None] * (high - low)
+        share = counts.ravel() / counts.sum()
         picked = rng.choice(len(share), size=num, p=share)
-        row, hour = np.divmod(picked, NUM_HOURS)
-        low, high = self.edges[row], self.edges[row + 1]
-        points = np.floor(low * (high / low) ** rng.random(num)).astype(np.int64)
-        return points, (hour + rng.random(num)) * HOUR_S
+        row, column = np.divmod(picked, len(hours))
+        few, many = self.edges[row], self.edges[row + 1]
+        points = np.floor(few * (many / few) ** rng.random(num)).astype(np.int64)
+        start_s = low[column] + rng.random(num) * (high - low)[column]
+        return points, start_s % (NUM_HOURS * HOUR_S)
 
 
 def count_trips(tracks: Tracks, num_bins: int = NUM_BINS) -> TripPrior:

@@ -1,14 +1,12 @@
 """A painted map as a job: what the user changed, and the trips that follow from it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from engine.domain import OccupancyMap
 from engine.errors import OccupancyError
-from engine.models.tddpm.edits import apply_painted, blocked_cells
+from engine.models.tddpm.closed_loop import Fence
+from engine.models.tddpm.edits import apply_painted, painted_fence
 from engine.models.tddpm.generation import (
     GenerationConfig,
     StepListener,
@@ -43,9 +41,10 @@ class WhatIf:
         """The fine raster after the edit."""
         return apply_painted(self.city, self.base, self.painted, self.plane)
 
-    def blocked(self) -> NDArray[np.bool_]:
-        """(Y, X) raster cells that no trip may enter."""
-        return blocked_cells(self.city, self.base, self.painted, self.plane)
+    def fences(self) -> tuple[Fence, ...]:
+        """Painted cells that no trip may enter; none when nothing was blocked."""
+        fence = painted_fence(self.base, self.painted, self.plane)
+        return (fence,) if fence.cells.any() else ()
 
     def trips(
         self,
@@ -53,9 +52,18 @@ class WhatIf:
         num_trips: int,
         seed: int,
         config: GenerationConfig,
+        closed: Sequence[Fence] = (),
         listen: StepListener | None = None,
     ) -> Iterator[TripChunk]:
         """Trips in the edited city; with nothing edited and the same seed, those of today.
+
+        Args:
+            model: trained on regions of the raster's size.
+            num_trips: trips to make.
+            seed: of the scenario.
+            config: how.
+            closed: fences besides the painted ones, such as closed streets.
+            listen: progress and cancellation.
 
         Raises:
             OccupancyError: the model's regions do not fit the raster, or every trip is blocked.
@@ -66,4 +74,5 @@ class WhatIf:
                 "The city's raster does not fit the weights.",
                 f"cells of {self.city.cell_m:.1f} m, weights for {cell_m:.1f} m",
             )
-        return generate_trips(model, self.target(), num_trips, seed, config, self.blocked(), listen)
+        fences = (*self.fences(), *closed)
+        return generate_trips(model, self.target(), num_trips, seed, config, fences, listen)

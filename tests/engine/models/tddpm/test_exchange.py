@@ -7,7 +7,6 @@ import pytest
 from engine.cities.trajectories import TrajectoryBatch
 from engine.domain import Grid, OccupancyMap
 from engine.errors import InputError, OccupancyError
-from engine.models.tddpm.closed_loop import touches
 from engine.models.tddpm.edits import occupancy_of_trips, painted_occupancy
 from engine.models.tddpm.exchange import batch_of_tracks, tracks_of_batches
 from engine.models.tddpm.generation import GenerationConfig, TrajectoryModel
@@ -113,7 +112,9 @@ def test_a_blocked_square_stays_empty(job):
     values[8:10, 8:10] = 0
     painted = OccupancyMap(values, base.grid)
     trips = trips_of(job, painted)
-    assert not touches(trips, city, WhatIf(city, base, painted, PLANE).blocked()).any()
+    (fence,) = WhatIf(city, base, painted, PLANE).fences()
+    assert not fence.entered(trips).any()
+    assert fence.entered(trips_of(job, base)).any()
     assert occupancy_of_trips(trips, base.grid, PLANE)[8:10, 8:10].sum() == 0
     assert occupancy_of_trips(trips_of(job, base), base.grid, PLANE)[8:10, 8:10].sum() > 0
 

@@ -3,7 +3,7 @@ import pytest
 
 from engine.domain import Grid, OccupancyMap
 from engine.errors import OccupancyError
-from engine.models.tddpm.edits import apply_painted, blocked_cells
+from engine.models.tddpm.edits import apply_painted, painted_fence
 from engine.models.tddpm.frames import count_map
 from engine.models.tddpm.occupancy import (
     CityMap,
@@ -106,7 +106,7 @@ def edited(base, row, col, value):
 
 def test_no_edit_changes_no_bit(city, painted):
     assert np.array_equal(apply_painted(city, painted, painted, PLANE).counts, city.counts)
-    assert not blocked_cells(city, painted, painted, PLANE).any()
+    assert not painted_fence(painted, painted, PLANE).cells.any()
 
 
 def test_an_edit_scales_its_place_only(city, painted):
@@ -128,13 +128,15 @@ def test_a_new_place_is_filled_evenly(city, painted):
     assert again.counts[new].sum() == pytest.approx(2 * per_unit, rel=0.05)
 
 
-def test_blocked_cells_cover_the_painted_square(city, painted):
-    blocked = blocked_cells(city, painted, edited(painted, 8, 8, 0.0), PLANE)
-    inside = map_of_points(np.random.default_rng(1).uniform([0, -562], [562, 0], (5_000, 2)), 40)
-    middles = inside.centers_m(np.flatnonzero(inside.counts.ravel()))
-    middles = middles[((middles > [1, -561]) & (middles < [561, -1])).all(axis=1)]
-    assert blocked.ravel()[city.cell_of(middles)].all()
-    assert blocked.sum() < 15 * 15
+def test_the_fence_is_the_painted_square(painted):
+    fence = painted_fence(painted, edited(painted, 8, 8, 0.0), PLANE)
+    rng = np.random.default_rng(1)
+    inside = rng.uniform([1, -561], [561, -1], (5_000, 2))
+    assert fence.holds(inside).all()
+    around = rng.uniform(-1_200, 1_200, (5_000, 2))
+    x, y = around.T
+    near = (x > -1) & (x < 563) & (y > -564) & (y < 1)
+    assert not fence.holds(around[~near]).any()
 
 
 def test_blocking_everything_is_refused(city, painted):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from engine.errors import InputError, OccupancyError, ScenarioError
-from engine.models.tddpm.closed_loop import OccupancyLedger, touches
+from engine.models.tddpm.closed_loop import Fence, OccupancyLedger, touches
 from engine.models.tddpm.conditions import NUM_FEATURES, NUM_GROUPS
 from engine.models.tddpm.generation import (
     GenerationConfig,
@@ -212,7 +212,8 @@ FEW = GenerationConfig(SamplerConfig(2), tries=2)
 
 
 def made(model, city, num, seed, config=FEW, blocked=None):
-    return list(generate_trips(model, city, num, seed, config, blocked))
+    fences = () if blocked is None else (Fence.on_raster(city, blocked),)
+    return list(generate_trips(model, city, num, seed, config, fences))
 
 
 def test_trips_come_in_a_stream_and_belong_to_their_seed(model, city):

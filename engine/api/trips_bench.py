@@ -1,0 +1,120 @@
+"""What-ifs against the simulator's truth: the test interventions of a city.
+
+Each is asked twice: with the true new occupancy as the painted map, and, for closed streets, with
+the map of the traffic assignment. Trips follow either map, made by the model and drawn from the
+recorded ones.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import date
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.api import trips_job
+from engine.api.trajectories import (
+    Follow,
+    Method,
+    can_reassign,
+    compare_maps,
+    painted_edits,
+    read_trips,
+    trip_methods,
+    trips_scenario,
+)
+from engine.api.trips_maps import closed_streets
+from engine.cities import City
+from engine.cities.interventions import Intervention, Split
+from engine.domain import Edit, Result
+from engine.errors import ScenarioError
+
+WHOLE_DAY = (0.0, 24.0)
+Figures = dict[str, float | None]
+Listener = Callable[[str], None]
+
+
+class _Uncancelled:
+    """The context of a job that runs to its end."""
+
+    def raise_if_cancelled(self) -> None:
+        """Nobody cancels."""
+
+
+def bench_what_if(
+    city: City, num_trips: int, seed: int, listen: Listener = lambda _: None
+) -> Iterator[tuple[str, Figures]]:
+    """Figures of each test intervention, by its id.
+
+    Yields:
+        Correlations of change maps with the simulator's, over the whole day: of the assigned map
+        (``map/reassigned``), and of trips by each method for each map (``model/true``,
+        ``recorded/reassigned`` and so on); blocked places entered; seconds.
+
+    Raises:
+        ScenarioError: the city has no test interventions.
+    """
+    items = [item for item in city.interventions() if item.spec.split is Split.TEST]
+    if not items:
+        raise ScenarioError("The city has no test interventions.", city.id)
+    for item in items:
+        listen(item.spec.id)
+        yield item.spec.id, _measure(city, item, num_trips, seed)
+
+
+def _measure(city: City, item: Intervention, num_trips: int, seed: int) -> Figures:
+    untouched, edited = (
+        part.field("occupancy").values.sum(axis=0, dtype=np.float64)
+        for part in (item.untouched, item.edited)
+    )
+    day = item.untouched.field("occupancy").time_of(0).astimezone(city.zone).date()
+    true = edited - untouched
+    figures: Figures = {}
+    for method in trip_methods(city):
+        for follow, edits in _questions(city, item, untouched, edited):
+            result = _ask(city, day, edits, follow, method, num_trips, seed)
+            name = "reassigned" if follow is Follow.REASSIGNED else "true"
+            change = result.arrays["maps/change"]
+            figures[f"{method}/{name}"] = compare_maps(change, true)
+            figures[f"{method}/{name}/blocked_entered"] = result.metrics["blocked_entered"]
+            figures[f"{method}/{name}/seconds"] = result.metrics["seconds"]
+            if follow is Follow.REASSIGNED:
+                wished = result.arrays["maps/target"] - result.arrays["maps/base"]
+                figures["map/reassigned"] = compare_maps(wished, true)
+    return figures
+
+
+def _questions(
+    city: City, item: Intervention, untouched: NDArray[np.float64], edited: NDArray[np.float64]
+) -> Iterator[tuple[Follow, tuple[Edit, ...]]]:
+    # where the simulator has nobody left, the map is low but not blocked: chance may have done it
+    nowhere = np.zeros(untouched.shape, dtype=bool)
+    yield Follow.PAINTED, painted_edits(untouched, np.maximum(edited, 0.5), nowhere)
+    if closed_streets(item.spec.edits) and can_reassign(city):
+        yield Follow.REASSIGNED, item.spec.edits
+
+
+def _ask(
+    city: City,
+    day: date,
+    edits: tuple[Edit, ...],
+    follow: Follow,
+    method: Method,
+    num_trips: int,
+    seed: int,
+) -> Result:
+    scenario = trips_scenario(
+        city.id,
+        day,
+        WHOLE_DAY,
+        edits,
+        follow=follow,
+        method=method,
+        num_trips=num_trips,
+        seed=seed,
+    )
+    steps = trips_job.run(scenario.to_json(), _Uncancelled())
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return read_trips(scenario, end.value)

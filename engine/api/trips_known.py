@@ -1,0 +1,95 @@
+"""What a worker has to know of a city to make trips in it; read once and kept."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.api.trips_maps import is_installed, trips_weights
+from engine.cities import City
+from engine.errors import ScenarioError, WeightsError
+from engine.models.tddpm.checkpoint import load_model
+from engine.models.tddpm.city_trips import (
+    CityFrame,
+    city_frame,
+    most_moved,
+    purposes_of,
+    split_days,
+    tracks_of,
+)
+from engine.models.tddpm.generation import TrajectoryModel
+from engine.models.tddpm.occupancy import CityMap
+from engine.models.tddpm.tracks import Tracks
+from engine.models.weights import find_weights
+
+KNOWN_TRIPS = 20_000
+HELD_OUT_TRIPS = 2_000
+
+
+@dataclass(frozen=True, eq=False)
+class KnownCity:
+    """What a worker keeps of a city.
+
+    Args:
+        model: trained on its trips, or none.
+        purposes: names of the purposes; a purpose's number is its place here.
+        frame: the plane and the square that trips lie in.
+        usual: points of the training trips on the fine raster.
+        most_moved: largest share of the traffic that an edit moved in training.
+        training: some of the trips that were trained on.
+        held_out: some of the trips of other days.
+    """
+
+    model: TrajectoryModel | None
+    purposes: tuple[str, ...]
+    frame: CityFrame
+    usual: CityMap
+    most_moved: float
+    training: Tracks
+    held_out: Tracks
+
+
+# what this worker read lately, by the city's digest
+_kept: dict[str, KnownCity] = {}
+
+
+def know_city(city: City) -> KnownCity:
+    """A city's model and trips, read once by a worker.
+
+    Raises:
+        ScenarioError: the city has no trips.
+        WeightsError: its weights are damaged, or of another kind.
+    """
+    if city.digest not in _kept:
+        model, purposes = _load(city)
+        frame, batches = city_frame(city.grid), list(city.trajectories())
+        if not batches:
+            raise ScenarioError("The city has no recorded trips.", city.id)
+        purposes = purposes or purposes_of(batches)
+        open_days, other_days = split_days(batches, city)
+        training = _limit(tracks_of(open_days, frame, purposes), KNOWN_TRIPS)
+        held_out = _limit(tracks_of(other_days, frame, purposes), HELD_OUT_TRIPS)
+        usual = frame.raster(training)
+        if model is not None:
+            usual = frame.raster_of(model.usual)
+        moved = most_moved(city) if model is None else model.most_moved
+        _kept.clear()
+        _kept[city.digest] = KnownCity(model, purposes, frame, usual, moved, training, held_out)
+    return _kept[city.digest]
+
+
+def _load(city: City) -> tuple[TrajectoryModel | None, tuple[str, ...]]:
+    """The city's trained model with the names of purposes; none where there is no model."""
+    name = trips_weights(city.id)
+    if not is_installed(name):
+        return None, ()
+    model, card = load_model(find_weights(name))
+    if not isinstance(model, TrajectoryModel) or model.usual is None:
+        raise WeightsError("These weights are not for a whole city.", name)
+    return model, tuple(str(purpose) for purpose in card.get("purposes", ()))
+
+
+def _limit(tracks: Tracks, most: int) -> Tracks:
+    if len(tracks) <= most:
+        return tracks
+    chosen = np.random.default_rng(len(tracks)).choice(len(tracks), most, replace=False)
+    return tracks.select(np.sort(chosen))

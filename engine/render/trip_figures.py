@@ -1,0 +1,45 @@
+"""Lengths and durations of trips, before and after, as figures."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from engine.render.figures import BLUE, ORANGE
+
+NUM_BINS = 30
+TOP_PERCENTILE = 99
+_COLORS = (BLUE, ORANGE)
+
+
+def draw_histograms(values: Mapping[str, NDArray[np.floating]], title: str) -> go.Figure:
+    """Shares of trips by a quantity, one line of steps for each version.
+
+    Args:
+        values: by version's name, one number a trip.
+        title: of the horizontal axis, with its unit.
+    """
+    everything = np.concatenate(list(values.values()))
+    top = max(float(np.percentile(everything, TOP_PERCENTILE)), 1e-9)
+    edges = np.linspace(0, top, NUM_BINS + 1)
+    figure = go.Figure()
+    for (name, numbers), color in zip(values.items(), _COLORS, strict=False):
+        counts, _ = np.histogram(np.minimum(numbers, top), edges)
+        figure.add_scatter(
+            x=edges,
+            y=np.append(counts, counts[-1:]) / max(len(numbers), 1),
+            mode="lines",
+            line={"shape": "hv", "color": color},
+            name=name,
+            hovertemplate="%{x:.4g}: %{y:.1%}",
+        )
+    figure.update_layout(
+        height=320,
+        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        legend={"orientation": "h", "y": 1.12},
+        hovermode="x unified",
+    )
+    figure.update_xaxes(title=title)
+    figure.update_yaxes(title="Share of the trips", tickformat=".0%")
+    return figure

@@ -1,0 +1,330 @@
+"""The Changed-demand page's answer: maps, moving trips, the truth, plots, privacy and files."""
+
+import numpy as np
+import streamlit as st
+
+from engine import api
+from engine.domain import Question, Result
+from engine.render.trip_figures import draw_histograms
+from pages.shared import cache
+from pages.shared.asking import REFRESH_S, ask, draw_problem, draw_progress
+from pages.shared.citymap import (
+    ColorScale,
+    HeatView,
+    MapOptions,
+    ScaleKind,
+    TripGroup,
+    TripMotion,
+    view_maps,
+    view_trips,
+)
+from pages.shared.state import get_state
+from pages.shared.text import as_text
+from pages.shared.trips_question import UNIT
+
+MAP_HEIGHT_PX = 560
+SHOWN_TRIPS = 400
+TABS = ("Maps", "Moving trips", "Ask the simulator", "Lengths and times", "Download")
+FORMAT_WORDS = {
+    api.TripsFormat.CSV: ("CSV", "text/csv"),
+    api.TripsFormat.GEOPARQUET: ("GeoParquet", "application/vnd.apache.parquet"),
+    api.TripsFormat.GPX: ("GPX", "application/gpx+xml"),
+}
+
+
+def draw_growing(city: api.City) -> None:
+    """The trips that a running job has made so far, moving on the map."""
+    if Question.TRAJECTORIES in get_state().asked:
+        st.fragment(_draw_growing, run_every=2 * REFRESH_S)(city)
+
+
+def _draw_growing(city: api.City) -> None:
+    asked = get_state().asked.get(Question.TRAJECTORIES)
+    if asked is None:
+        return
+    estimate = asked.handle.status.estimate
+    if estimate is None or not estimate.size:
+        return
+    trips = api.growing_trips(estimate)
+    view_trips(
+        [TripGroup("Made so far", trips.paths, trips.times_s)],
+        key=f"growing-{city.id}",
+        options=_options(city, "Trips made so far"),
+        motion=TripMotion(speed=300.0),
+        version=(asked.scenario.digest, len(trips.paths)),
+    )
+
+
+def draw_answer(city: api.City) -> None:
+    """Figures, then one tab for each way of looking at the answer."""
+    answered = get_state().answered.get(Question.TRAJECTORIES)
+    if answered is None or answered.result is None or answered.scenario.city_id != city.id:
+        return
+    result = answered.result
+    _draw_figures(result)
+    _draw_range(result)
+    maps, moving, truth, plots, files = st.tabs(TABS)
+    with maps:
+        _draw_maps(city, result)
+    with moving:
+        _draw_moving(city, result)
+    with truth:
+        _draw_truth(city, result)
+    with plots:
+        _draw_plots(result)
+    with files:
+        _draw_files(result)
+
+
+def _options(city: api.City, label: str) -> MapOptions:
+    return MapOptions(
+        label=f"{label}, {city.title}", height=MAP_HEIGHT_PX, basemap=cache.basemap(city)
+    )
+
+
+def _draw_figures(result: Result) -> None:
+    figures = result.metrics
+    with st.container(horizontal=True, gap="large"):
+        st.metric(
+            "Traffic moved by your changes",
+            f"{figures['moved']:.1%}",
+            help="Share of the map that lies elsewhere after the changes.",
+            width="content",
+        )
+        st.metric(
+            "Map met by the trips",
+            f"{1 - figures['mismatch_after']:.0%}",
+            help="Share of the trips' points that lie where your map wants them, cell by cell. "
+            f"Today's map is met to {1 - figures['mismatch_before']:.0%}; the rest is chance and "
+            "the model's error.",
+            width="content",
+        )
+        st.metric(
+            "Mean trip",
+            f"{figures['mean_length_after_m']:,.0f} m",
+            f"{figures['mean_length_after_m'] - figures['mean_length_before_m']:+,.0f} m",
+            delta_color="off",
+            width="content",
+        )
+        st.metric(
+            "Cells changed beyond chance",
+            f"{figures['marked_cells']:,.0f}",
+            help="At most 5 % of them are expected to be marked by chance alone.",
+            width="content",
+        )
+        st.metric(
+            "Blocked places entered",
+            f"{figures['blocked_entered']:,.0f}",
+            help="Trips that enter a blocked cell or a closed street.",
+            width="content",
+        )
+
+
+def _draw_range(result: Result) -> None:
+    gauge = api.judge_range(result)
+    if gauge.is_inside:
+        st.caption(
+            f":material/check_circle: Within range: your changes move {gauge.moved:.1%} of the "
+            f"traffic; edits that were seen before moved up to {gauge.most_moved:.0%}."
+        )
+    else:
+        st.warning(
+            f"Read it with care: {as_text('; '.join(gauge.reasons))}.",
+            title="Your changes go beyond what was seen before",
+        )
+
+
+def _draw_maps(city: api.City, result: Result) -> None:
+    maps = result.arrays
+    base, target = (maps[f"maps/{name}"].astype(np.float64) for name in ("base", "target"))
+    change = maps["maps/change"].astype(np.float64)
+    sure = np.where(maps["maps/marked"], change, np.nan)
+    top = max(float(base.max()), float(target.max()), 1.0)
+    wished = target - base
+    size = max(float(np.abs(wished).max()), float(np.abs(change).max()), 1.0)
+    traffic = ColorScale(0.0, top, "Traffic", UNIT, group="traffic")
+    scale = ColorScale(-size, size, "Change", UNIT, ScaleKind.DIVERGING, group="change")
+    view_maps(
+        city.grid,
+        [
+            HeatView("Today", base, traffic),
+            HeatView("The map that trips follow", target, traffic),
+            HeatView("Change made by the trips", change, scale),
+            HeatView("Of it, beyond chance", sure, scale),
+        ],
+        key=f"trips-maps-{city.id}",
+        options=_options(city, "Today and after the changes"),
+        version=result.digest,
+    )
+    with st.expander("How sure is this?"):
+        st.markdown(_sure_text(result))
+
+
+def _sure_text(result: Result) -> str:
+    figures = result.metrics
+    spread = result.arrays["maps/spread"]
+    typical = float(np.median(spread[spread > 0])) if (spread > 0).any() else 0.0
+    text = (
+        f"{figures['trips']:,.0f} trips were made for today's map and as many for the changed one, "
+        "from the same random numbers. A cell's change has a typical standard error of "
+        f"{typical:,.0f} ({UNIT}); a cell is marked when its change is too large for that, with at "
+        "most 5 % of the marks expected by chance. More trips make it smaller."
+    )
+    if "followed" in figures:
+        text += (
+            "\n\nThe change that the trips show agrees with the change of the map with a "
+            f"correlation of **{figures['followed']:.2f}**"
+        )
+        if "recorded/followed" in figures:
+            text += (
+                f"; recorded trips drawn anew for the same maps reach "
+                f"**{figures['recorded/followed']:.2f}** and meet the map to "
+                f"**{1 - figures['recorded/mismatch_after']:.0%}**. Where they are ahead, prefer "
+                "them: choose *Recorded trips* beside the map"
+            )
+        text += "."
+    return text
+
+
+def _draw_moving(city: api.City, result: Result) -> None:
+    versions = (("Today", "before"), ("After your changes", "after"))
+    groups = []
+    for title, version in versions:
+        trips = api.made_trips(result, version, SHOWN_TRIPS)
+        groups.append(TripGroup(title, trips.paths, trips.times_s))
+    view_trips(
+        groups,
+        key=f"trips-moving-{city.id}",
+        options=_options(city, "Moving trips"),
+        motion=TripMotion(side_by_side=True, speed=120.0),
+        version=result.digest,
+    )
+    shown = min(SHOWN_TRIPS, int(result.metrics["trips"]))
+    st.caption(f"{shown:,} of {result.metrics['trips']:,.0f} trips of either version are shown.")
+
+
+def _draw_truth(city: api.City, result: Result) -> None:
+    question = api.truth_of_trips(result.scenario)
+    if question is None or not api.can_simulate(city):
+        st.info(
+            "The traffic simulator knows streets and demand, not a painted map. Close a street to "
+            "compare with it.",
+            title="No street was closed",
+        )
+        return
+    answered = get_state().answered.get(Question.SIMULATE)
+    if answered is None or answered.result is None or answered.scenario != question:
+        st.markdown(
+            "SUMO drives the same hours with these streets open and closed. It takes a minute or "
+            "more; what you see here stays."
+        )
+        if st.button("Ask the simulator", icon=":material/traffic:", key="trips-truth"):
+            ask(question, api.ask_simulator)
+        draw_progress(Question.SIMULATE, api.read_truth)
+        draw_problem(Question.SIMULATE)
+        return
+    _draw_comparison(city, result, answered.result)
+
+
+def _draw_comparison(city: api.City, result: Result, truth: Result) -> None:
+    words = {
+        "map": "The map that trips follow",
+        "ours": "The trips",
+        "recorded": "Recorded trips, drawn anew",
+    }
+    agreement = api.compare_with_truth(result, truth)
+    with st.container(horizontal=True, gap="large"):
+        for name, label in words.items():
+            value = agreement.get(name)
+            if value is not None:
+                st.metric(
+                    label,
+                    f"{value:.2f}",
+                    help="Correlation of its change, cell by cell, with the simulator's. 1 is "
+                    "perfect; the simulator itself reaches about .9 to .98 with another draw.",
+                    width="content",
+                )
+    true = api.true_change(truth)
+    change = result.arrays["maps/change"].astype(np.float64)
+    size = max(float(np.abs(true).max()), float(np.abs(change).max()), 1.0)
+    scale = ColorScale(-size, size, "Change", UNIT, ScaleKind.DIVERGING, group="change")
+    wished = result.arrays["maps/target"] - result.arrays["maps/base"]
+    view_maps(
+        city.grid,
+        [
+            HeatView("The simulator's change", true, scale),
+            HeatView("The trips' change", change, scale),
+            HeatView("The map's change", wished, scale),
+        ],
+        key=f"trips-truth-{city.id}",
+        options=_options(city, "Against the simulator"),
+        version=(result.digest, truth.digest),
+    )
+
+
+def _draw_plots(result: Result) -> None:
+    values: dict[str, dict[str, np.ndarray]] = {"length": {}, "duration": {}}
+    for title, version in (("Today", "before"), ("After your changes", "after")):
+        lengths, durations = api.lengths_and_durations(result, version)
+        values["length"][title] = lengths
+        values["duration"][title] = durations
+    left, right = st.columns(2)
+    with left:
+        st.plotly_chart(draw_histograms(values["length"], "Length of a trip (m)"))
+    with right:
+        st.plotly_chart(draw_histograms(values["duration"], "Duration of a trip (min)"))
+
+
+def _draw_files(result: Result) -> None:
+    figures = result.metrics
+    with st.container(border=True):
+        st.markdown("**:material/shield: Does a made trip give a real one away?**")
+        with st.container(horizontal=True, gap="large"):
+            st.metric(
+                "Closest recorded trip",
+                f"{figures['privacy/made_p5_m']:,.0f} m",
+                help="5th percentile of the distance from a made trip to the closest trip that was "
+                "learned from.",
+                width="content",
+            )
+            st.metric(
+                "The same for real trips",
+                f"{figures['privacy/held_out_p5_m']:,.0f} m",
+                help="How close real trips of other days come to those that were learned from.",
+                width="content",
+            )
+            st.metric(
+                "Trips with one look-alike",
+                f"{figures['privacy/unique_share']:.1%}",
+                help="Made trips that come within 25 m of exactly one recorded trip; for real "
+                f"trips of other days it is {figures['privacy/held_out_unique_share']:.1%}.",
+                width="content",
+            )
+        if result.manifest["method"] == api.Method.RECORDED:
+            st.caption(
+                "These are recorded trips themselves: give them away only where the recordings "
+                "may be given away. This city's recordings are simulated."
+            )
+        elif figures["privacy/made_p5_m"] >= figures["privacy/held_out_p5_m"]:
+            st.caption("Made trips are no closer to recorded ones than other real trips are.")
+        else:
+            st.caption("Made trips come closer to recorded ones than other real trips do.")
+    version = st.segmented_control(
+        "Version",
+        ("after", "before"),
+        default="after",
+        required=True,
+        key="trips-version",
+        format_func={"after": "After your changes", "before": "Today"}.__getitem__,
+    )
+    with st.container(horizontal=True):
+        for kind, (words, mime) in FORMAT_WORDS.items():
+            st.download_button(
+                words,
+                data=lambda kind=kind: api.export_trips(result, str(version), kind),
+                file_name=api.trips_file_name(result, str(version), kind),
+                mime=mime,
+                icon=":material/download:",
+                on_click="ignore",
+                key=f"trips-file-{kind}",
+            )

@@ -1,0 +1,233 @@
+"""The Changed-demand page's question: the map to paint on, and how trips are made for it."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from engine import api
+from engine.domain import CloseStreets, Edit, Question
+from pages.shared import cache
+from pages.shared.asking import ask
+from pages.shared.citymap import (
+    ColorScale,
+    MapOptions,
+    PaintedOccupancy,
+    StreetChoice,
+    paint_occupancy,
+)
+from pages.shared.state import get_state
+from pages.shared.text import as_text
+
+QUESTION, ANSWER = "Your changes", "What would follow"
+MAP_HEIGHT_PX = 470
+DEFAULT_HOURS = (7.0, 10.0)
+NUMBERS = (128, 256, 512, 1_024, 2_048, 4_096)
+UNIT = "vehicles, looked at every 5 s"
+FOLLOW_WORDS = {
+    api.Follow.REASSIGNED: "Traffic finds other ways",
+    api.Follow.PAINTED: "My map as painted",
+}
+METHOD_WORDS = {
+    api.Method.MODEL: "Trained model",
+    api.Method.RECORDED: "Recorded trips",
+}
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user chose beside the map."""
+
+    day: date
+    hours: tuple[float, float]
+    follow: api.Follow
+    method: api.Method
+    num_trips: int
+    seed: int
+
+
+def choose_part(city: api.City) -> str:
+    """The question or its answer: one map at a time. A new answer is shown at once."""
+    answered = get_state().answered.get(Question.TRAJECTORIES)
+    if answered is None or answered.result is None or answered.scenario.city_id != city.id:
+        return QUESTION
+    return str(
+        st.segmented_control(
+            "Part",
+            (QUESTION, ANSWER),
+            default=ANSWER,
+            required=True,
+            label_visibility="collapsed",
+            # the answer's digest in the key: a new answer begins with its own default
+            key=f"trips-part-{answered.result.digest[:12]}",
+            persist_state="session",
+        )
+    )
+
+
+def draw_question(city: api.City) -> None:
+    """The map to paint on, choices and totals beside it; the button asks."""
+    left, right = st.columns([3, 2], gap="medium")
+    with right:
+        choices = _draw_choices(city)
+    base = api.usual_occupancy(city, choices.day, choices.hours)
+    with left:
+        painted = _draw_map(city, choices, base)
+    edits = _edits(base, painted)
+    with right:
+        _draw_totals(city, base, painted)
+        words = "Make the trips" if edits else "Make today's trips"
+        if st.button(words, type="primary", icon=":material/play_arrow:"):
+            scenario = api.trips_scenario(
+                city.id,
+                choices.day,
+                choices.hours,
+                edits,
+                follow=choices.follow,
+                method=choices.method,
+                num_trips=choices.num_trips,
+                seed=choices.seed,
+            )
+            ask(scenario, api.ask_trips)
+        st.caption(
+            "Paint with the brush, block places, or choose **streets** in the map's tools and "
+            "click those to close."
+        )
+
+
+def _draw_map(city: api.City, choices: Choices, base: NDArray[np.float64]) -> PaintedOccupancy:
+    begin, end = choices.hours
+    top = float(np.percentile(base[base > 0], 99.5)) if (base > 0).any() else 1.0
+    return paint_occupancy(
+        city.grid,
+        base,
+        key=f"demand-{city.id}-{choices.day}-{begin}-{end}",
+        options=MapOptions(
+            label=f"How busy each place of {city.title} is",
+            height=MAP_HEIGHT_PX,
+            basemap=cache.basemap(city),
+        ),
+        scale=ColorScale(0.0, 2 * top, "Traffic", UNIT),
+        streets=StreetChoice(cache.street_lines(city)),
+    )
+
+
+def _edits(base: NDArray[np.float64], painted: PaintedOccupancy) -> tuple[Edit, ...]:
+    closed = painted.closed_streets
+    closures = (CloseStreets(closed),) if closed else ()
+    return (*closures, *api.painted_edits(base, painted.values, painted.blocked))
+
+
+def _draw_choices(city: api.City) -> Choices:
+    day, hours = _draw_when(city)
+    with st.container(horizontal=True):
+        num_trips = st.selectbox(
+            "Trips to make",
+            NUMBERS,
+            index=2,
+            format_func=lambda number: f"{number:,}",
+            key=f"trips-number-{city.id}",
+            persist_state="session",
+            help="More trips show smaller changes, and take longer.",
+        )
+        method = _draw_method(city)
+    follow = _draw_follow(city)
+    with st.popover("Advanced", icon=":material/tune:"):
+        seed = st.number_input(
+            "Draw (seed)",
+            0,
+            10_000,
+            0,
+            key=f"trips-seed-{city.id}",
+            persist_state="session",
+            help="The same number gives the same trips. Today's trips and those after your changes "
+            "are made from the same random numbers.",
+        )
+    return Choices(day, hours, follow, method, int(num_trips), int(seed))
+
+
+def _draw_when(city: api.City) -> tuple[date, tuple[float, float]]:
+    first, last = api.simulated_days(city)
+    day = st.date_input(
+        "Day",
+        value=min(first + timedelta(days=8), last),
+        min_value=first,
+        max_value=last,
+        format="YYYY-MM-DD",
+        key=f"trips-day-{city.id}",
+        persist_state="session",
+        help="The map to paint on is the traffic of that day.",
+    )
+    begin, end = st.slider(
+        "Hours",
+        0.0,
+        24.0,
+        DEFAULT_HOURS,
+        0.5,
+        format="%.1f h",
+        key=f"trips-hours-{city.id}",
+        persist_state="session",
+        help=f"Local time, {city.metadata.timezone}. Another day or other hours begin a new map.",
+    )
+    chosen = day if isinstance(day, date) else first
+    return chosen, (min(begin, 23.5), max(end, begin + 0.5) if begin < 24 else 24.0)
+
+
+def _draw_method(city: api.City) -> api.Method:
+    methods = api.trip_methods(city)
+    chosen = st.selectbox(
+        "Made by",
+        methods,
+        format_func=METHOD_WORDS.__getitem__,
+        key=f"trips-method-{city.id}",
+        persist_state="session",
+        help="The model makes new trips for the map. Recorded trips are drawn again until they "
+        "fit it: nothing new, but each one real. The answer compares both."
+        if len(methods) > 1
+        else "Recorded trips are drawn again until they fit the map: nothing new, but each one "
+        "real. No model was trained for this city yet.",
+    )
+    return api.Method(chosen)
+
+
+def _draw_follow(city: api.City) -> api.Follow:
+    if not api.can_reassign(city):
+        return api.Follow.PAINTED
+    chosen = st.segmented_control(
+        "When streets close",
+        tuple(FOLLOW_WORDS),
+        default=api.Follow.REASSIGNED,
+        required=True,
+        format_func=FOLLOW_WORDS.__getitem__,
+        key=f"trips-follow-{city.id}",
+        persist_state="session",
+        help="A traffic assignment moves the same demand to other streets within seconds, and "
+        "your painting is laid over it; or only what you paint changes the map.",
+    )
+    return api.Follow(str(chosen))
+
+
+def _draw_totals(city: api.City, base: NDArray[np.float64], painted: PaintedOccupancy) -> None:
+    before, after = float(base.sum()), float(painted.values.sum())
+    with st.container(horizontal=True, gap="large"):
+        st.metric("Today", f"{before:,.0f}", help=f"Total of the map: {UNIT}.", width="content")
+        share = (after - before) / before if before else 0.0
+        st.metric(
+            "As painted",
+            f"{after:,.0f}",
+            f"{share:+.1%}" if after != before else None,
+            delta_color="off",
+            help="What closed streets move elsewhere is added when the trips are made.",
+            width="content",
+        )
+        blocked = int((painted.blocked & (base > 0)).sum())
+        if blocked:
+            st.metric("Blocked cells", f"{blocked:,}", width="content")
+    closed = painted.closed_streets
+    if closed:
+        names = cache.street_names(city)
+        shown = ", ".join(names.get(street) or street for street in closed[:6])
+        more = f" and {len(closed) - 6} more" if len(closed) > 6 else ""
+        st.markdown(f":material/block: **Closed:** {as_text(shown + more)}")

@@ -1,0 +1,149 @@
+"""The whole way from an edit to trips, on the embedded city, with recorded trips."""
+
+import io
+from datetime import date
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+
+from engine import api
+from engine.api import trips_job
+from engine.domain import BlockCells, CloseStreets, SetOccupancy
+from engine.errors import OccupancyError, ScenarioError
+
+DAY, HOURS = date(2025, 5, 28), (7.0, 9.0)
+
+
+class Context:
+    """A job that nobody cancels."""
+
+    def raise_if_cancelled(self):
+        pass
+
+
+def answer(scenario):
+    steps = trips_job.run(scenario.to_json(), Context())
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return api.read_trips(scenario, end.value)
+
+
+def scenario(edits=(), **more):
+    more = {"method": api.Method.RECORDED, "num_trips": 200, **more}
+    return api.trips_scenario("adlershof", DAY, HOURS, edits, **more)
+
+
+@pytest.fixture(scope="module")
+def city():
+    return api.open_city("adlershof")
+
+
+@pytest.fixture(scope="module")
+def base(city):
+    return api.usual_occupancy(city, DAY, HOURS)
+
+
+@pytest.fixture(scope="module")
+def closed(city):
+    items = {item.spec.id: item.spec for item in city.interventions()}
+    return answer(scenario(items["close-rudower-mitte"].edits))
+
+
+def test_no_edit_changes_nothing(base):
+    result = answer(scenario())
+    assert not result.arrays["maps/change"].any()
+    assert not result.arrays["maps/marked"].any()
+    np.testing.assert_array_equal(result.arrays["maps/base"], base)
+    assert result.metrics["moved"] == 0
+    assert api.judge_range(result).is_inside
+
+
+def test_a_closed_street_is_not_entered_and_traffic_moves(closed, base):
+    assert closed.metrics["blocked_entered"] == 0
+    assert closed.metrics["moved"] > 0.02
+    assert not np.array_equal(closed.arrays["maps/target"], base)
+    assert api.truth_of_trips(closed.scenario).edits == closed.scenario.edits
+
+
+def test_as_painted_the_closed_street_moves_nothing_on_the_map(closed, base):
+    result = answer(scenario(closed.scenario.edits, follow=api.Follow.PAINTED))
+    np.testing.assert_array_equal(result.arrays["maps/target"], base)
+    assert result.metrics["blocked_entered"] == 0
+
+
+def test_blocked_cells_stay_empty(base):
+    row, col = (int(i) for i in np.unravel_index(base.argmax(), base.shape))
+    result = answer(scenario((BlockCells(((row, col),)),)))
+    assert result.arrays["maps/before"][row, col] > 0
+    assert result.arrays["maps/after"][row, col] == 0
+    assert result.metrics["blocked_entered"] == 0
+
+
+def test_the_same_seed_gives_the_same_trips(closed):
+    assert answer(closed.scenario).digest == closed.digest
+
+
+def test_painting_becomes_edits(base):
+    values, blocked = base.copy(), np.zeros(base.shape, bool)
+    rows, cols = np.nonzero(base)
+    values[rows[0], cols[0]] *= 3
+    values[rows[1], cols[1]], blocked[rows[1], cols[1]] = 0, True
+    edits = api.painted_edits(base, values.astype(np.float32).astype(float), blocked)
+    assert edits == (
+        SetOccupancy(((rows[0], cols[0]),), (values[rows[0], cols[0]],)),
+        BlockCells(((rows[1], cols[1]),)),
+    )
+    assert api.painted_edits(base, base, np.zeros(base.shape, bool)) == ()
+
+
+def test_files_hold_all_points(closed):
+    offsets = closed.arrays["after/offsets"]
+    table = pd.read_csv(io.BytesIO(api.export_trips(closed, "after", api.TripsFormat.CSV)))
+    assert len(table) == offsets[-1]
+    assert table["trip"].nunique() == 200
+    # seven to nine in Berlin are five to seven in UTC
+    first = pd.to_datetime(table["time"]).groupby(table["trip"]).min()
+    assert first.dt.hour.isin([5, 6]).all()
+    lines = gpd.read_parquet(
+        io.BytesIO(api.export_trips(closed, "after", api.TripsFormat.GEOPARQUET))
+    )
+    assert lines["points"].sum() == offsets[-1]
+    assert lines.crs == "EPSG:4326"
+    text = api.export_trips(closed, "before", api.TripsFormat.GPX).decode()
+    assert text.count("<trkpt") == closed.arrays["before/offsets"][-1]
+
+
+def test_lengths_and_paths_are_those_of_the_trips(closed):
+    lengths, minutes = api.lengths_and_durations(closed, "after")
+    assert lengths.mean() == pytest.approx(closed.metrics["mean_length_after_m"], rel=0.01)
+    trips = api.made_trips(closed, "after", 7)
+    assert len(trips.paths) == 7
+    assert (trips.times_s[3][-1] - trips.times_s[3][0]) / 60 == pytest.approx(minutes[3])
+
+
+@pytest.mark.parametrize(
+    ("edits", "more", "error", "words"),
+    [
+        ((BlockCells(((99, 0),)),), {}, ScenarioError, "outside the city"),
+        ((CloseStreets(("rudower-chaussee-2",)),), {"num_trips": 0}, ScenarioError, "number of"),
+        ((), {"purpose": "flying"}, ScenarioError, "no such purpose"),
+        (
+            (BlockCells(tuple((r, c) for r in range(32) for c in range(32))),),
+            {},
+            OccupancyError,
+            "blocks every place",
+        ),
+    ],
+)
+def test_bad_questions(edits, more, error, words):
+    with pytest.raises(error, match=words):
+        answer(scenario(edits, **more))
+
+
+def test_a_day_without_traffic_is_refused(city):
+    with pytest.raises(ScenarioError, match="no traffic on that day"):
+        api.usual_occupancy(city, date(2030, 1, 1), HOURS)

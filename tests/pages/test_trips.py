@@ -1,0 +1,102 @@
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from engine import api
+from engine.api import trips_job
+from engine.compute.service import ComputeService
+from engine.domain import Question
+from engine.errors import ScenarioError
+from pages.shared.state import AppState, Asked
+
+APP = str(Path(__file__).parents[2] / "app.py")
+
+
+class Context:
+    def raise_if_cancelled(self):
+        pass
+
+
+@pytest.fixture(scope="module")
+def answered():
+    """An answer for the embedded city, made once."""
+    city = api.open_city("adlershof")
+    edits = next(i.spec.edits for i in city.interventions() if i.spec.id == "close-rudower-mitte")
+    day, _ = api.simulated_days(city)
+    asked = api.trips_scenario(
+        "adlershof", day, (7, 9), edits, method=api.Method.RECORDED, num_trips=60
+    )
+    steps = trips_job.run(asked.to_json(), Context())
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return Asked(asked, None, api.read_trips(asked, end.value))
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    monkeypatch.setattr(ComputeService, "start", lambda self: None)
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+def run(city, state=None):
+    app = AppTest.from_file(APP, default_timeout=120).switch_page("pages/trips.py")
+    app.query_params["city"] = city
+    if state is not None:
+        app.session_state["citybrush"] = state
+    app.run()
+    assert not app.exception
+    return app
+
+
+def words(app):
+    parts = (*app.markdown, *app.caption, *app.info, *app.warning, *app.error)
+    return " ".join(part.value for part in parts)
+
+
+def test_a_city_without_trips_says_so(data):
+    app = run("small")
+    assert "needs recorded trips" in words(app)
+    assert not app.button
+
+
+def test_the_question_is_asked_with_what_was_chosen(offline, monkeypatch):
+    asked = []
+
+    def submit(service, scenario, session):
+        asked.append(scenario)
+        raise ScenarioError("The line is full.", "", "Try again.")
+
+    monkeypatch.setattr(api, "ask_trips", submit)
+    app = run("adlershof")
+    assert app.title[0].value == "Changed demand"
+    assert {metric.label for metric in app.metric} >= {"Today", "As painted"}
+    (button,) = [b for b in app.button if b.label == "Make today's trips"]
+    app.selectbox[0].select(256)
+    button.click().run()
+    (scenario,) = asked
+    assert scenario.question is Question.TRAJECTORIES
+    assert scenario.parameters["trips"] == 256
+    assert scenario.edits == ()
+    assert "Try again" in " ".join(error.value for error in app.error)
+
+
+def test_the_answer_shows_figures_range_privacy_and_files(offline, answered):
+    state = AppState(city_id="adlershof", answered={Question.TRAJECTORIES: answered})
+    app = run("adlershof", state)
+    labels = {metric.label: metric.value for metric in app.metric}
+    assert labels["Blocked places entered"] == "0"
+    assert labels["Traffic moved by your changes"] == f"{answered.result.metrics['moved']:.1%}"
+    assert "Closest recorded trip" in labels
+    assert [tab.label for tab in app.tabs] == [
+        "Maps",
+        "Moving trips",
+        "Ask the simulator",
+        "Lengths and times",
+        "Download",
+    ]
+    assert "Within range" in words(app)
