@@ -39,6 +39,7 @@ from engine.evaluation.trajectories_difference import (
     count_trips_in_cells,
 )
 from engine.evaluation.trajectories_privacy import compare_privacy
+from engine.models.installed import find_weights
 from engine.models.tddpm.city_trips import CityFrame
 from engine.models.tddpm.closed_loop import Fence
 from engine.models.tddpm.edits import apply_painted, painted_fence, painted_occupancy
@@ -49,7 +50,6 @@ from engine.models.tddpm.plans import TripWishes
 from engine.models.tddpm.sampling import SamplerConfig
 from engine.models.tddpm.tracks import Tracks, join_tracks, path_lengths_m
 from engine.models.walk_baselines.resampling import resample_trips
-from engine.models.weights import find_weights
 
 
 class Stoppable(Protocol):

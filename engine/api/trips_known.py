@@ -7,6 +7,7 @@ import numpy as np
 from engine.api.trips_maps import is_installed, trips_weights
 from engine.cities import City
 from engine.errors import ScenarioError, WeightsError
+from engine.models.installed import find_weights
 from engine.models.tddpm.checkpoint import load_model
 from engine.models.tddpm.city_trips import (
     CityFrame,
@@ -19,7 +20,6 @@ from engine.models.tddpm.city_trips import (
 from engine.models.tddpm.generation import TrajectoryModel
 from engine.models.tddpm.occupancy import CityMap
 from engine.models.tddpm.tracks import Tracks
-from engine.models.weights import find_weights
 
 KNOWN_TRIPS = 20_000
 HELD_OUT_TRIPS = 2_000

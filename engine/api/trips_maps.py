@@ -5,17 +5,16 @@ Both are counts on the city's grid: vehicles in a cell, looked at every 5 s, ove
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.cities import City
 from engine.domain import BlockCells, CloseStreets, Edit, OccupancyMap, Scenario, SetOccupancy
-from engine.errors import OccupancyError, ScenarioError
+from engine.errors import OccupancyError, ScenarioError, WeightsError
+from engine.models.installed import find_weights
 
 FIELD = "occupancy"
-_WEIGHTS = Path(__file__).parents[2] / "assets" / "weights"
 PAINTED, REASSIGNED = "painted", "reassigned"
 """Whose map is followed: the user's own, or that of a traffic assignment with streets closed."""
 
@@ -70,8 +69,11 @@ def streets_weights(city_id: str) -> str:
 
 
 def is_installed(name: str) -> bool:
-    """Whether weights of that name came with the product."""
-    return (_WEIGHTS / f"{name}.safetensors").exists()
+    """Whether there are weights of that name, the product's or the user's."""
+    try:
+        return find_weights(name).exists()
+    except WeightsError:
+        return False
 
 
 def occupancy_by_half_hours(city: City, when: When) -> NDArray[np.float64]:

@@ -12,6 +12,8 @@ From recorded points to training examples:
 ``pieces``       a region's map and pieces of trips in it
 ``conditions``   duration, hour, length, purpose, and which of them are known
 ``prior``        how long trips take and when they begin
+``city_trips``   a small city's own trips: who is trained on, its plane and raster
+``city_pieces``  examples of one region that holds a whole city, its maps varied
 
 The network and its training target: ``blocks``, ``network``, ``objective``.
 
@@ -22,7 +24,8 @@ From a map to trips:
 ``sampling``     pieces from noise
 ``plans``        how long, when, and in which region each trip is begun
 ``assembly``     pieces joined to whole trips
-``closed_loop``  generated occupancy brought to the map; blocked cells
+``closed_loop``  generated occupancy brought to the map; places that no trip may enter
+``fences``       closed streets as such places
 ``generation``   all of it as a stream
 ``whatif``       a painted map as a job
 

@@ -7,7 +7,7 @@ import pytest
 from engine.cities.registry import open_city
 from engine.domain import CloseStreets, ScaleDemand
 from engine.errors import ScenarioError, UnknownStreetError
-from engine.models.weights import find_weights
+from engine.models.installed import find_weights
 from engine.simulation.assignment import reassign
 from engine.simulation.habits import load_habits, save_habits
 from engine.simulation.model import load_model
