@@ -25,7 +25,7 @@ from engine.api.trajectories import (
 from engine.api.trips_maps import closed_streets
 from engine.cities import City
 from engine.cities.interventions import Intervention, Split
-from engine.domain import Edit, Result
+from engine.domain import Edit, Result, Scenario
 from engine.errors import ScenarioError
 
 WHOLE_DAY = (0.0, 24.0)
@@ -112,9 +112,19 @@ def _ask(
         num_trips=num_trips,
         seed=seed,
     )
+    return answer_here(scenario)
+
+
+def answer_here(scenario: Scenario, listen: Listener = lambda _: None) -> Result:
+    """Answer a scenario in this process, without workers.
+
+    Args:
+        scenario: from :func:`engine.api.trajectories.trips_scenario`.
+        listen: told what is being done.
+    """
     steps = trips_job.run(scenario.to_json(), _Uncancelled())
     while True:
         try:
-            next(steps)
+            listen(next(steps).message)
         except StopIteration as end:
             return read_trips(scenario, end.value)

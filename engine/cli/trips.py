@@ -42,11 +42,57 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     train.add_argument("--learning-rate", type=float, default=1.5e-3)
     train.add_argument("--seed", type=int, default=0)
     train.set_defaults(run=run_train)
+    _add_make(commands)
     observe = commands.add_parser("observe", help="simulate a day to know how long streets take")
     observe.add_argument("--city", required=True, help="id of a simulated city")
     observe.add_argument("--day", type=date.fromisoformat, required=True, help="YYYY-MM-DD")
     observe.add_argument("--out", type=Path, required=True, help="file to write, .safetensors")
     observe.set_defaults(run=run_observe)
+
+
+def _add_make(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    make = commands.add_parser("make", help="trips before and after an edit, as files")
+    make.add_argument("--city", required=True, help="id of a city with trips")
+    make.add_argument("--day", type=date.fromisoformat, required=True, help="YYYY-MM-DD")
+    make.add_argument("--hours", type=float, nargs=2, default=(0.0, 24.0), metavar=("FROM", "TO"))
+    make.add_argument("--close", nargs="*", default=(), help="ids of streets to close")
+    make.add_argument("--as-painted", action="store_true", help="closed streets move nothing")
+    make.add_argument("--method", choices=("model", "recorded"), default="model")
+    make.add_argument("--trips", type=int, default=512, help="trips of either version")
+    make.add_argument("--seed", type=int, default=0)
+    make.add_argument("--format", choices=("csv", "parquet", "gpx"), default="parquet")
+    make.add_argument("--out", type=Path, required=True, help="folder for both files and figures")
+    make.set_defaults(run=run_make)
+
+
+def run_make(args: argparse.Namespace) -> int:
+    """Make trips of both versions, and write them with the answer's figures."""
+    from engine import api
+    from engine.api.trips_bench import answer_here
+    from engine.domain import CloseStreets
+    from engine.models.weights import write_atomically
+
+    scenario = api.trips_scenario(
+        args.city,
+        args.day,
+        tuple(args.hours),
+        (CloseStreets(tuple(args.close)),) if args.close else (),
+        follow=api.Follow.PAINTED if args.as_painted else api.Follow.REASSIGNED,
+        method=api.Method(args.method),
+        num_trips=args.trips,
+        seed=args.seed,
+    )
+    result = answer_here(scenario, lambda text: print(text, file=sys.stderr))
+    kind = api.TripsFormat(args.format)
+    for version in ("before", "after"):
+        path = args.out / api.trips_file_name(result, version, kind)
+        write_atomically(path, api.export_trips(result, version, kind))
+        print(path)
+    figures = {"scenario": scenario.to_json(), "metrics": dict(result.metrics)}
+    path = args.out / "figures.json"
+    write_atomically(path, f"{json.dumps(figures, indent=2)}\n".encode())
+    print(path)
+    return 0
 
 
 def add_bench(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -5,18 +5,13 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from engine import api
-from engine.api import trips_job
+from engine.api.trips_bench import answer_here
 from engine.compute.service import ComputeService
 from engine.domain import Question
 from engine.errors import ScenarioError
 from pages.shared.state import AppState, Asked
 
 APP = str(Path(__file__).parents[2] / "app.py")
-
-
-class Context:
-    def raise_if_cancelled(self):
-        pass
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +23,7 @@ def answered():
     asked = api.trips_scenario(
         "adlershof", day, (7, 9), edits, method=api.Method.RECORDED, num_trips=60
     )
-    steps = trips_job.run(asked.to_json(), Context())
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return Asked(asked, None, api.read_trips(asked, end.value))
+    return Asked(asked, None, answer_here(asked))
 
 
 @pytest.fixture

@@ -9,27 +9,11 @@ import pandas as pd
 import pytest
 
 from engine import api
-from engine.api import trips_job
+from engine.api.trips_bench import answer_here as answer
 from engine.domain import BlockCells, CloseStreets, SetOccupancy
 from engine.errors import OccupancyError, ScenarioError
 
 DAY, HOURS = date(2025, 5, 28), (7.0, 9.0)
-
-
-class Context:
-    """A job that nobody cancels."""
-
-    def raise_if_cancelled(self):
-        pass
-
-
-def answer(scenario):
-    steps = trips_job.run(scenario.to_json(), Context())
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return api.read_trips(scenario, end.value)
 
 
 def scenario(edits=(), **more):
