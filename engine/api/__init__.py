@@ -100,6 +100,7 @@ from engine.api.trajectories import (
     true_change,
     truth_of_trips,
     usual_occupancy,
+    wished_change,
 )
 from engine.api.trips_export import TripsFormat, export_trips, trips_file_name
 from engine.api.truth import (
@@ -235,5 +236,6 @@ __all__ = [
     "usual_occupancy",
     "usual_top",
     "week_maps",
+    "wished_change",
     "write_answer",
 ]

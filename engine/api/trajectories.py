@@ -241,11 +241,17 @@ def compare_with_truth(result: Result, truth: Result) -> dict[str, float | None]
     true = true_change(truth)
     change = {
         "ours": result.arrays["maps/change"],
-        "map": result.arrays["maps/target"] - result.arrays["maps/base"],
+        "map": wished_change(result),
     }
     if "recorded/change" in result.arrays:
         change["recorded"] = result.arrays["recorded/change"]
     return {name: compare_maps(np.asarray(values), true) for name, values in change.items()}
+
+
+def wished_change(result: Result) -> NDArray[np.float64]:
+    """(R, C) what the map that trips follow has more or less than that of today."""
+    target, base = (result.arrays[f"maps/{name}"].astype(np.float64) for name in ("target", "base"))
+    return np.asarray(target - base)
 
 
 def true_change(truth: Result) -> NDArray[np.float64]:
@@ -286,4 +292,5 @@ __all__ = [
     "true_change",
     "truth_of_trips",
     "usual_occupancy",
+    "wished_change",
 ]

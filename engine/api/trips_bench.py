@@ -21,6 +21,7 @@ from engine.api.trajectories import (
     read_trips,
     trip_methods,
     trips_scenario,
+    wished_change,
 )
 from engine.api.trips_maps import closed_streets
 from engine.cities import City
@@ -78,8 +79,7 @@ def _measure(city: City, item: Intervention, num_trips: int, seed: int) -> Figur
             figures[f"{method}/{name}/blocked_entered"] = result.metrics["blocked_entered"]
             figures[f"{method}/{name}/seconds"] = result.metrics["seconds"]
             if follow is Follow.REASSIGNED:
-                wished = result.arrays["maps/target"] - result.arrays["maps/base"]
-                figures["map/reassigned"] = compare_maps(wished, true)
+                figures["map/reassigned"] = compare_maps(wished_change(result), true)
     return figures
 
 

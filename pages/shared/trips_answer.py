@@ -248,7 +248,7 @@ def _draw_comparison(city: api.City, result: Result, truth: Result) -> None:
     change = result.arrays["maps/change"].astype(np.float64)
     size = max(float(np.abs(true).max()), float(np.abs(change).max()), 1.0)
     scale = ColorScale(-size, size, "Change", UNIT, ScaleKind.DIVERGING, group="change")
-    wished = result.arrays["maps/target"] - result.arrays["maps/base"]
+    wished = api.wished_change(result)
     view_maps(
         city.grid,
         [
