@@ -121,6 +121,7 @@ class _Session:
 
 def _train_ours(session: _Session, out: Path) -> None:
     from engine.evaluation.calibration import measure_bands
+    from engine.evaluation.correction import measure_correction
     from engine.models.diffrecon.ours.config import Config
     from engine.models.diffrecon.ours.objective import Networks
     from engine.models.diffrecon.ours.system import save_reconstructor
@@ -136,6 +137,7 @@ def _train_ours(session: _Session, out: Path) -> None:
     if not session.is_main:
         return
     system = task.system(members)
+    system.correction = measure_correction(system, session.valid)
     system.bands = measure_bands(system, session.valid)
     system.card = session.card(task.figures(system))
     save_reconstructor(out, system, half=True)

@@ -212,6 +212,5 @@ def estimate_in_batches(system: Reconstructor, seen: Observations) -> NDArray[np
     """Best maps of many frames, quicker than one by one and equal to rounding, (B, R, C)."""
     rows = []
     for first in range(0, len(seen), VALIDATION_BATCH):
-        means = system.means(system.condition(seen[first : first + VALIDATION_BATCH]))
-        rows.append(torch.stack([mean.fine for mean in means]).mean(0).cpu().numpy())
+        rows.append(system.complete(seen[first : first + VALIDATION_BATCH])[0])
     return np.concatenate(rows)

@@ -14,9 +14,11 @@ from engine.diffusion.noise import sample_generator
 from engine.diffusion.reverse import SamplingStep
 from engine.errors import FieldError, InputError, MaskError, WeightsError
 from engine.models.baselines.profile import Profile
+from engine.models.conservation import block_sums
 from engine.models.diffrecon.ours.bands import UNCALIBRATED, Bands, spread_of
 from engine.models.diffrecon.ours.condition import Condition
 from engine.models.diffrecon.ours.config import MAX_EVALUATIONS, MAX_SAMPLES, Config
+from engine.models.diffrecon.ours.correction import Correction
 from engine.models.diffrecon.ours.networks import (
     MeanEstimate,
     fine_of,
@@ -90,6 +92,7 @@ class Reconstructor:
         if not members:
             raise WeightsError("The weights hold no networks.")
         self.config, self.bands, self.card = config, bands, card or {}
+        self.correction = Correction()
         self.device = device or torch.device("cpu")
         self.members = [member.to(self.device).eval() for member in members]
         self.profile = Profile(
@@ -149,14 +152,14 @@ class Reconstructor:
 
     def estimate(self, seen: Observations) -> Maps:
         """Best maps at one evaluation a member, (B, R, C); each frame on its own."""
-        rows = [self._best(self.means(self.condition(seen[i : i + 1]))) for i in range(len(seen))]
-        return torch.cat(rows).cpu().numpy()
+        rows = [self.complete(seen[i : i + 1])[0] for i in range(len(seen))]
+        return np.concatenate(rows)
 
     def complete(self, seen: Observations) -> tuple[Maps, Maps]:
         """Best maps (B, R, C) and completed coarse maps (B, I, J) of frames taken together."""
-        means = self.means(self.condition(seen))
-        coarse = torch.stack([mean.coarse for mean in means]).mean(0)
-        return self._best(means).cpu().numpy(), coarse.cpu().numpy()
+        condition = self.condition(seen)
+        best = self.best(condition, self.means(condition))
+        return best.cpu().numpy(), self._totals(best, condition).cpu().numpy()
 
     def reconstruct(
         self,
@@ -238,8 +241,14 @@ class Reconstructor:
         *_, last = sampler(denoise, shape, generators, evaluations, project, self.device)
         return fine_of(last.estimate, mean.fine, scale)
 
-    def _best(self, means: list[MeanEstimate]) -> Tensor:
-        return torch.stack([mean.fine for mean in means]).mean(0)
+    def best(self, condition: Condition, means: list[MeanEstimate]) -> Tensor:
+        """The best map of each frame: the members' mean, corrected, (B, R, C)."""
+        fine = torch.stack([mean.fine for mean in means]).mean(0)
+        return self.correction.apply(fine, condition.coarse, condition.observed)
+
+    def _totals(self, best: Tensor, condition: Condition) -> Tensor:
+        sums = block_sums(best, self.config.magnification)
+        return torch.where(condition.observed, condition.coarse, sums)
 
     def _answer(
         self,
@@ -249,7 +258,7 @@ class Reconstructor:
         samples: int,
         evaluations: int,
     ) -> Reconstruction:
-        best = self._best(means)
+        best = self.best(condition, means)
         maps = torch.cat(drawn) if drawn else best.new_zeros(0, *best.shape[1:])
         estimate, possible = best[0].cpu().numpy(), maps.cpu().numpy()
         lower = upper = estimate
@@ -261,7 +270,7 @@ class Reconstructor:
         chunks = -(-samples // CHUNK)
         return Reconstruction(
             estimate=estimate,
-            coarse=torch.stack([mean.coarse for mean in means]).mean(0)[0].cpu().numpy(),
+            coarse=self._totals(best, condition)[0].cpu().numpy(),
             samples=possible,
             lower=lower,
             upper=upper,
@@ -295,6 +304,7 @@ def save_reconstructor(path: Path, system: Reconstructor, half: bool) -> None:
         "members": len(system.members),
         "config": system.config.to_json(),
         "bands": system.bands.to_json(),
+        "correction": system.correction.to_json(),
     }
     save_weights(path, tensors, card)
 
@@ -317,4 +327,8 @@ def load_reconstructor(path: Path, device: torch.device | None = None) -> Recons
         fill_module(member, own)
         members.append(member)
     history = tensors["step_means"].float().numpy()
-    return Reconstructor(config, history, members, Bands.from_json(card["bands"]), card, device)
+    bands = Bands.from_json(card["bands"])
+    system = Reconstructor(config, history, members, bands, card, device)
+    if "correction" in card:
+        system.correction = Correction.from_json(card["correction"])
+    return system

@@ -79,8 +79,10 @@ class Sequences:
         """A single frame's sequences, as a batch of the same."""
         parts = (getattr(self.external, f.name) for f in fields(External))
         external = External(*(part.expand(times, *part.shape[1:]) for part in parts))
-        maps = (self.maps, self.observed, self.series)
-        return Sequences(*(part.expand(times, -1, -1, -1) for part in maps), external)
+        maps, observed, series = (
+            part.expand(times, -1, -1, -1) for part in (self.maps, self.observed, self.series)
+        )
+        return Sequences(maps, observed, series, external)
 
     def with_current(self, coarse: Tensor) -> Tensor:
         """The series with a completed current map (B, I, J) at its end."""

@@ -1,0 +1,80 @@
+"""The correction of the best map."""
+
+import numpy as np
+import pytest
+import torch
+
+from engine.errors import WeightsError
+from engine.evaluation.correction import fit_factors, measure_correction
+from engine.models.conservation import block_sums
+from engine.models.diffrecon.ours.config import Config
+from engine.models.diffrecon.ours.correction import KNOTS, Correction, corrected
+from engine.models.masks import named_masks
+from engine.models.observations import observe_in_order
+from engine.training.reconstruction import ReconstructionTask, errors_of
+from tests.engine.models.small_flows import small_series
+
+
+def some_maps(count=40):
+    rng = np.random.default_rng(0)
+    rate = torch.from_numpy(rng.gamma(0.7, 6.0, (count, 8, 8)).astype(np.float32))
+    truth = torch.from_numpy(rng.poisson(rate.numpy()).astype(np.float32))
+    observed = torch.from_numpy(rng.random((count, 4, 4)) < 0.6)
+    return rate, truth, observed, block_sums(truth, 2)
+
+
+def test_no_correction_changes_only_what_breaks_totals():
+    rate, _, observed, coarse = some_maps()
+    kept = Correction().apply(rate, coarse, observed)
+    sums = block_sums(kept, 2)
+    assert torch.allclose(sums[observed], coarse[observed], rtol=1e-5)
+    assert torch.allclose(sums[~observed], block_sums(rate, 2)[~observed], rtol=1e-5)
+
+
+def test_factors_are_interpolated_between_knots_by_side():
+    fine = torch.full((1, 2, 2), KNOTS[3] - 0.02)
+    factors = torch.zeros(2, len(KNOTS))
+    factors[1, 3] = 1.0
+    total, missing = torch.ones(1, 1, 1), torch.zeros(1, 1, 1, dtype=torch.bool)
+    assert torch.allclose(corrected(fine, total, missing, factors), fine * np.e, rtol=1e-4)
+    assert torch.allclose(corrected(fine, total, ~missing, factors).sum(), total)
+
+
+def test_a_known_bias_is_found_and_taken_back():
+    rate, truth, observed, coarse = some_maps()
+    too_low = torch.where(rate < 3, 0.5 * rate, rate)
+    factors = fit_factors(too_low, coarse, observed, truth)
+    before = errors_of(too_low.numpy(), truth.numpy())
+    after = errors_of(corrected(too_low, coarse, observed, factors).numpy(), truth.numpy())
+    assert after[0] < before[0]
+    assert after[1] < before[1]
+
+
+def test_totals_stay_and_nothing_is_negative():
+    rate, _, observed, coarse = some_maps()
+    factors = torch.from_numpy(np.random.default_rng(1).normal(0, 1, (2, len(KNOTS)))).float()
+    maps = corrected(rate, coarse, observed, factors)
+    assert (maps >= 0).all()
+    assert torch.allclose(block_sums(maps, 2)[observed], coarse[observed], rtol=1e-5)
+
+
+def test_a_system_with_its_correction_is_no_worse_on_its_own_days():
+    series = small_series(days=4)
+    config = Config(4, 4, 2, 12, 1, (0, 1), 1, (1, 12), width=16, blocks=1, heads=2, latents=3)
+    task = ReconstructionTask(series.part(0, 24), series.part(24), config, 0)
+    system = task.system([task.network])
+    days = series.part(24)
+    seen = observe_in_order(days, named_masks("fix40", 24, (4, 4), 1), config.lags)
+    truth = days.frames(days.regular_starts())
+    before = errors_of(system.estimate(seen), truth)
+    system.correction = measure_correction(system, days, masks=("fix40",), every=1)
+    after = errors_of(system.estimate(seen), truth)
+    assert sum(after) < sum(before)
+
+
+def test_plain_values_and_back():
+    correction = Correction((0.1,) * len(KNOTS), (0.2,) * len(KNOTS))
+    assert Correction.from_json(correction.to_json()) == correction
+    for broken in ({}, {"observed": [1], "missing": [1]}, {"observed": 3, "missing": 3}):
+        with pytest.raises(WeightsError):
+            Correction.from_json(broken)
