@@ -34,6 +34,7 @@ FLAGS = (
     "--use-gl=angle",
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
+    "--disable-gpu-compositing",  # as Chromium does by itself where there is no graphics card
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",

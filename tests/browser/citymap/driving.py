@@ -9,13 +9,6 @@ import numpy as np
 APP = "tests/browser/citymap/apps/maps_app.py"
 READY = """() => globalThis.__citymap && [...__citymap.maps].some(
     map => map.mode && map.scene.renderCount > 0)"""
-SHOWN = """async () => {
-    const {gl} = [...__citymap.maps].find(map => map.scene.renderCount > 0).scene;
-    const fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
-    gl.flush();
-    while (gl.getSyncParameter(fence, gl.SYNC_STATUS) !== gl.SIGNALED)
-        await new Promise(resolve => setTimeout(resolve, 5));
-}"""
 MAP = "[...__citymap.maps][0]"
 
 
