@@ -1,7 +1,7 @@
 /** Entry for Streamlit Components v2: called on every change of data or theme, so it only updates. */
 import {CityMap} from './citymap.js';
+import {liveContexts} from './device.js';
 import {element} from './dom.js';
-import {liveContexts} from './scene.js';
 
 const live = new WeakMap();       // the element Streamlit gave us -> {map, calls}
 const maps = new Set();

@@ -1,5 +1,6 @@
 /** One deck.gl canvas with one to four views that share a camera. */
 import {AmbientLight, Deck, DirectionalLight, LightingEffect, LinearInterpolator, MapView, WebMercatorViewport} from '@deck.gl/core';
+import {SharedDevice} from './device.js';
 import {element} from './dom.js';
 import {prefersReducedMotion} from './theme.js';
 
@@ -14,35 +15,20 @@ const lighting = () => new LightingEffect({
 });
 export const COLUMN_MATERIAL = {ambient: 0.46, diffuse: 0.44, shininess: 12, specularColor: [18, 18, 18]};
 
-/** How many WebGL contexts of ours are alive: one per map on the page, none after it is gone. */
-export const liveContexts = new Set();
-
-const CONTEXT = {antialias: true, powerPreference: 'high-performance', preserveDrawingBuffer: false};
-
-/** A canvas with a WebGL context, as large as its host so that the first frame fits; null where the browser has none. */
-function createCanvas(host, ratio) {
-  const canvas = element('canvas', {width: Math.floor(host.clientWidth * ratio), height: Math.floor(host.clientHeight * ratio)});
-  try {
-    return canvas.getContext('webgl2', CONTEXT) && canvas;
-  } catch {
-    return null;
-  }
-}
-
 export class Scene {
   /** -> a scene in `host`, or null where the browser has no WebGL 2. */
   static open(host, callbacks) {
-    const ratio = Math.min(MAX_PIXEL_RATIO, globalThis.devicePixelRatio || 1), canvas = createCanvas(host, ratio);
-    return canvas && new Scene(host, canvas, ratio, callbacks);
+    const device = SharedDevice.open();
+    return device && new Scene(host, device, callbacks);
   }
 
-  constructor(host, canvas, ratio, {onCamera, onRender, onLost}) {
+  constructor(host, device, {onCamera, onRender, onLost}) {
+    const ratio = Math.min(MAX_PIXEL_RATIO, globalThis.devicePixelRatio || 1);
     this.host = host;
-    this.canvas = canvas;
-    this.gl = canvas.getContext('webgl2');
-    liveContexts.add(this.gl);
-    canvas.addEventListener('webglcontextlost', () => { if (!this.closing) onLost(); });
-    host.append(canvas);
+    this.gl = device.gl;
+    // as large as its host from the beginning, so that the first frame fits
+    this.canvas = element('canvas', {width: Math.floor(host.clientWidth * ratio), height: Math.floor(host.clientHeight * ratio)});
+    host.append(this.canvas);
     this.onCamera = onCamera;
     this.layers = () => [];
     this.camera = {longitude: 0, latitude: 0, zoom: 1, pitch: 0, bearing: 0};
@@ -50,9 +36,8 @@ export class Scene {
     this.controller = true;
     this.renderCount = 0;
     this.deck = new Deck({
-      parent: host, canvas, width: '100%', height: '100%', views: this.#views(), viewState: this.camera, layers: [], effects: [lighting()],
-      useDevicePixels: ratio, _pickable: false, deviceProps: {webgl: CONTEXT, _initializeFeatures: false},
-      style: {position: 'absolute', left: '0', top: '0'},
+      parent: host, device: device.device, _canvases: [this.canvas], views: this.#views(), viewState: this.camera, layers: [], effects: [lighting()],
+      useDevicePixels: ratio, _pickable: false,
       getCursor: () => 'inherit',
       layerFilter: ({layer, viewport}) => belongsTo(layer, viewport.id),
       onViewStateChange: ({viewState}) => { this.setCamera(viewState); },
@@ -62,6 +47,7 @@ export class Scene {
       },
       onError: error => { console.error('citymap', error); },
     });
+    this.leave = device.join({onLost, onResize: device.lastResizeHandler});
   }
 
   #views() {
@@ -171,12 +157,10 @@ export class Scene {
   }
 
   destroy() {
-    this.closing = true;
     cancelAnimationFrame(this.pending);
     this.deck.finalize();
     this.canvas.remove();
-    this.gl.getExtension('WEBGL_lose_context')?.loseContext();
-    liveContexts.delete(this.gl);
+    this.leave();
   }
 }
 

@@ -1,6 +1,7 @@
 """What must not disturb a map: reruns, page switches, other tabs and charts, bad data."""
 
 import http.server
+import re
 import threading
 
 import numpy as np
@@ -15,7 +16,7 @@ CONTEXTS = "() => [__citymap.liveContexts.size, __citymap.maps.size]"
 
 def test_switches_reruns_and_tabs(serve, page):
     address = serve(SWITCH)
-    driver = MapDriver.open(page, address, chart="last")
+    driver = MapDriver.open(page, address)
     driver.drag(16 * 5 + 3, 16 * 5 + 9)
     driver.wait_out(r"revision=1\b")
     painted = driver.values()
@@ -83,7 +84,49 @@ def test_switches_reruns_and_tabs(serve, page):
     driver.wait_out(r"revision=3\b")
 
 
-@pytest.mark.parametrize("order", ["first", pytest.param("last", marks=pytest.mark.slow)])
+def test_two_maps_of_a_page_share_one_context(serve, page):
+    page.goto(f"{serve(APP)}/?map=both&n=8&views=1&height=300")
+    page.wait_for_function(
+        "() => globalThis.__citymap?.maps.size === 2"
+        " && [...__citymap.maps].every(m => m.scene?.renderCount)"
+    )
+    assert page.evaluate(CONTEXTS) == [1, 2]
+    drawn = """async () => Promise.all([...__citymap.maps].map(async map => {
+        const canvas = await map.scene.capture(1), {width, height} = canvas;
+        const pixels = canvas.getContext('2d').getImageData(0, 0, width, height).data;
+        return [width, new Set(new Uint32Array(pixels.buffer)).size, map.payload.key];
+    }))"""
+    sizes = page.evaluate(drawn)
+    assert {size[2] for size in sizes} == {"mask", "views"}
+    assert all(size[0] > 200 and size[1] > 8 for size in sizes), sizes
+
+    # each keeps its own size and answers to its own pointer
+    page.set_viewport_size({"width": 1000, "height": 800})
+    page.wait_for_function(
+        "before => [...__citymap.maps].every((m, i) => m.scene.canvas.width < before[i])",
+        arg=[size[0] for size in sizes],
+    )
+    assert all(size[1] > 8 for size in page.evaluate(drawn))
+    paint, look = page.locator(".map").all()
+    box = paint.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.get_by_text("revision=1 ").wait_for()
+    box = look.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.6)
+    page.get_by_text(re.compile(r"cell=\d+")).wait_for()
+
+    # the graphics driver drops the context: both come back, again in one
+    page.evaluate(
+        "() => [...__citymap.liveContexts][0].getExtension('WEBGL_lose_context').loseContext()"
+    )
+    page.wait_for_function(
+        "() => [...__citymap.maps].every(m => m.scene?.renderCount && !m.scene.gl.isContextLost())"
+    )
+    assert page.evaluate(CONTEXTS) == [1, 2]
+    assert all(size[1] > 8 for size in page.evaluate(drawn))
+
+
+@pytest.mark.parametrize("order", ["first", "last"])
 def test_beside_streamlits_own_pydeck_chart(serve, page, order):
     driver = MapDriver.open(page, serve(SWITCH), chart=order)
     page.locator("[data-testid=stDeckGlJsonChart] canvas").first.wait_for()
@@ -94,9 +137,10 @@ def test_beside_streamlits_own_pydeck_chart(serve, page, order):
 
 def test_without_webgl_there_is_a_message_and_the_table(serve, page):
     page.add_init_script(
-        "const get = HTMLCanvasElement.prototype.getContext;"
-        "HTMLCanvasElement.prototype.getContext = function (kind, ...more) {"
-        "  return String(kind).startsWith('webgl') ? null : get.call(this, kind, ...more); };"
+        "for (const {prototype} of [HTMLCanvasElement, OffscreenCanvas]) {"
+        "  const get = prototype.getContext;"
+        "  prototype.getContext = function (kind, ...more) {"
+        "    return String(kind).startsWith('webgl') ? null : get.call(this, kind, ...more); }; }"
     )
     page.goto(f"{serve(APP)}/?map=occupancy&n=8")
     assert "cannot draw the map" in page.get_by_role("alert").inner_text()

@@ -200,7 +200,16 @@ def nothing() -> None:
     out("drawn")
 
 
+def both() -> None:
+    left, right = st.columns(2)
+    with left:
+        mask()
+    with right:
+        views()
+
+
 DRAW = {
+    "both": both,
     "nothing": nothing,
     "mask": mask,
     "occupancy": occupancy,
