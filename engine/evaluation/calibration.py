@@ -19,6 +19,8 @@ LEAST_SPREAD = 0.5
 USUAL_GROWTH = 0.05
 """Weights the fit of a spread: variance per count beyond the floor."""
 
+TINY = 1e-9
+
 Values = NDArray[np.float64]
 
 
@@ -103,10 +105,13 @@ def fit_spread(values: Values, expected: Values) -> tuple[float, float]:
     Returns:
         ``floor, growth``: the variance of a square root is floor² + growth² x expected.
     """
-    from scipy.optimize import nnls
-
+    x = expected.ravel()
     square = (np.sqrt(values) - np.sqrt(expected)).ravel() ** 2
-    weight = 1 / (LEAST_SPREAD**2 + USUAL_GROWTH * expected.ravel())
-    sides = np.stack([np.ones_like(square), expected.ravel()], 1)
-    floor, growth = np.sqrt(nnls(sides * weight[:, None], square * weight)[0])
-    return max(float(floor), LEAST_SPREAD), float(growth)
+    weight = 1 / (LEAST_SPREAD**2 + USUAL_GROWTH * x)
+    sides = np.stack([weight, weight * x], 1)
+    floor, growth = np.linalg.lstsq(sides, weight * square)[0]
+    if growth < 0:
+        floor = np.average(square, weights=weight**2)
+    floor = max(float(floor), LEAST_SPREAD**2)
+    grown = (weight**2 * x * (square - floor)).sum() / max((weight**2 * x**2).sum(), TINY)
+    return float(np.sqrt(floor)), float(np.sqrt(max(grown, 0)))
