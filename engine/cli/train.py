@@ -122,6 +122,7 @@ class _Session:
 def _train_ours(session: _Session, out: Path) -> None:
     from engine.evaluation.calibration import measure_bands
     from engine.evaluation.correction import measure_correction
+    from engine.evaluation.familiarity_limits import card_figures
     from engine.models.diffrecon.ours.config import Config
     from engine.models.diffrecon.ours.objective import Networks
     from engine.models.diffrecon.ours.system import save_reconstructor
@@ -139,7 +140,8 @@ def _train_ours(session: _Session, out: Path) -> None:
     system = task.system(members)
     system.correction = measure_correction(system, session.valid)
     system.bands = measure_bands(system, session.valid)
-    system.card = session.card(task.figures(system))
+    figures = card_figures(system, session.train, session.valid)
+    system.card = {**session.card(task.figures(system)), **figures}
     save_reconstructor(out, system, half=True)
 
 

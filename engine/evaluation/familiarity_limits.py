@@ -6,14 +6,16 @@ the limits.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import InputError
 from engine.evaluation.absurdities import absurd_cases, ordinary_cases
-from engine.evaluation.calibration import fit_spread
+from engine.evaluation.calibration import fit_spread, measure_hidden_spread
 from engine.evaluation.familiarity import (
+    CARD_KEY,
     MEASURES,
     SHARES,
     Familiarity,
@@ -23,6 +25,7 @@ from engine.evaluation.familiarity import (
     oddities,
     share_bin,
 )
+from engine.models.diffrecon.ours.sensors import CARD_KEY as HIDDEN_KEY
 from engine.models.diffrecon.ours.system import Reconstructor
 from engine.models.flows import FlowSeries, Index, Maps, coarsen
 from engine.models.masks import MAX_RATIO
@@ -66,8 +69,22 @@ def measure_familiarity(
         for name, flags in flag_cases(system, known, valid, tested, seed + 2 + part):
             counts.setdefault(name, []).extend(flags)
     known = _limits(system, train, valid, starts, seed)
-    rates = {name: round(float(np.mean(flags)), 4) for name, flags in counts.items()}
+    rates = {name: round(float(np.mean(flags)), 4) for name, flags in counts.items() if flags}
     return replace(known, rates=rates)
+
+
+def card_figures(system: Reconstructor, train: FlowSeries, valid: FlowSeries) -> dict[str, Any]:
+    """What the card of freshly trained weights says of hidden totals and of ordinary questions.
+
+    Args:
+        system: the model.
+        train: the days that it was trained on.
+        valid: days that it was not trained on; of a single one only hidden totals are measured.
+    """
+    figures: dict[str, Any] = {HIDDEN_KEY: list(measure_hidden_spread(system, valid))}
+    if len(np.unique(valid.days(valid.regular_starts()))) > 1:
+        figures[CARD_KEY] = measure_familiarity(system, train, valid).to_json()
+    return figures
 
 
 def flag_cases(

@@ -8,7 +8,7 @@ import pytest
 
 from engine.cities.registry import open_city
 from engine.errors import InputError, WeightsError
-from engine.evaluation import familiarity_limits
+from engine.evaluation import absurdities, familiarity_limits
 from engine.evaluation.absurdities import ABSURDITIES, absurd_cases, ordinary_cases, with_totals
 from engine.evaluation.familiarity import (
     CARD_KEY,
@@ -22,8 +22,8 @@ from engine.models.diffrecon.ours.config import Config
 from engine.models.diffrecon.ours.objective import build_networks
 from engine.models.diffrecon.ours.system import Reconstructor, load_reconstructor
 from engine.models.flows import flows_of_field
+from engine.models.installed import find_weights
 from engine.models.moments import RAIN, TEMPERATURE, WEATHER
-from engine.models.weights import find_weights
 
 DAY = 48
 TRAINED, LIMITS_SET = 73 * DAY, 82 * DAY
@@ -182,6 +182,7 @@ def test_one_day_is_too_few(system, city_days):
 
 def test_limits_do_not_change_from_run_to_run(system, city_days, monkeypatch):
     monkeypatch.setattr(familiarity_limits, "CASES", 200)
+    monkeypatch.setattr(absurdities, "POOL", 40)
     short = city_days[1].part(0, 2 * DAY)
     first, again = (measure_familiarity(system, city_days[0], short) for _ in range(2))
     assert first == again
