@@ -29,6 +29,9 @@ AREAS = {
 }
 """Each area's module in this package and what it is for."""
 
+BENCH_MODULES = {"reconstruct": "reconstruct_bench"}
+"""Benchmarks that have a module of their own."""
+
 BENCHES = ("simulate", "compute", "reconstruct", "sample", "trajectories", "trips", "forecast")
 """Areas with figures of their own under ``bench``."""
 
@@ -50,7 +53,8 @@ def _build_parser(wanted: str | None, bench: str | None) -> argparse.ArgumentPar
     commands = benches.add_subparsers(dest="bench", metavar="WHAT", required=True)
     for area in BENCHES:
         if wanted == "bench" and area == bench:
-            importlib.import_module(f"engine.cli.{area}").add_bench(commands)
+            module = BENCH_MODULES.get(area, area)
+            importlib.import_module(f"engine.cli.{module}").add_bench(commands)
         else:
             commands.add_parser(area, help=f"figures of {area}")
     return parser

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from engine.errors import InputError
 
 if TYPE_CHECKING:
     from engine.api import AnswerLayout, History, Model
     from engine.api.reconstruction_stream import StreamedFrame
-    from engine.evaluation.reconstruction import Method, Row
     from engine.models.diffrecon.ours.system import Reconstructor
     from engine.models.flows import FlowSeries
     from engine.models.masks import Mask
@@ -42,7 +40,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
         "--frames", default="0", help="numbers, as 7, 3:9 or all; with --city a day or a time too"
     )
     command.add_argument("--history", default="never", help="with --city: never, until-now or none")
-    _add_sampling(command)
+    add_sampling(command)
     command.add_argument(
         "--out", type=Path, required=True, help=".npz; with --city .nc, .csv and .parquet too"
     )
@@ -50,29 +48,8 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     command.set_defaults(run=run_reconstruct)
 
 
-def add_bench(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register ``bench reconstruct``."""
-    command = subparsers.add_parser(
-        "reconstruct", help="errors of our system and of all baselines on the same masks"
-    )
-    _add_inputs(command)
-    command.add_argument("--masks", default=BENCHMARK, help="names, separated by commas")
-    command.add_argument("--paper", help="weights of the paper's system, to compare")
-    command.add_argument("--paper-steps", type=int, help="its sampler steps; all by default")
-    command.add_argument("--urbanfm", help="weights of UrbanFM, to compare")
-    command.add_argument("--num-frames", type=int, help="only the first frames, for a quick look")
-    command.add_argument("--json", type=Path, help="file to write the figures to")
-    command.add_argument("--plot", type=Path, help="picture to draw, .png, .svg or .pdf")
-    command.set_defaults(run=run_bench)
-
-
-def _add_inputs(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--weights", required=True, help="name of installed weights, or a file")
-    command.add_argument("--field", type=Path, required=True, help="frames, .npz with key flow")
-    _add_sampling(command)
-
-
-def _add_sampling(command: argparse.ArgumentParser) -> None:
+def add_sampling(command: argparse.ArgumentParser) -> None:
+    """Register seed, samples, steps and threads."""
     command.add_argument("--seed", type=int, default=0, help="of masks and samples")
     command.add_argument("--samples", type=int, default=16)
     command.add_argument("--steps", type=int, default=8, help="sampler steps")
@@ -276,61 +253,3 @@ def _frame_numbers(text: str, count: int) -> range:
     if not len(chosen) or chosen[0] < 0 or chosen[-1] >= count:
         raise InputError("There are no such frames.", f"{text}; the file has {count}")
     return chosen
-
-
-def run_bench(args: argparse.Namespace) -> int:
-    """Compare all methods, print a table, write the figures."""
-    from engine.evaluation.plots import plot_errors
-    from engine.evaluation.reconstruction import (
-        PaperSampled,
-        Plain,
-        Sampled,
-        baselines,
-        compare,
-        first_frames,
-    )
-    from engine.models.baselines.urbanfm import UrbanFMFill, load_urbanfm
-    from engine.models.diffrecon.paper.system import load_paper
-    from engine.models.installed import find_weights
-    from engine.models.weights import write_atomically
-
-    system = load_system(args.weights, args.threads)
-    series = read_series(args.field, system)
-    if args.num_frames:
-        series = first_frames(series, args.num_frames)
-    methods: dict[str, Method] = {"ours": Sampled(system, args.samples, args.steps)}
-    if args.paper:
-        paper = load_paper(find_weights(args.paper))
-        methods["paper"] = PaperSampled(paper, args.samples, args.paper_steps)
-    methods |= baselines(system.profile)
-    if args.urbanfm:
-        methods["urbanfm"] = Plain(UrbanFMFill(load_urbanfm(find_weights(args.urbanfm))), 1)
-    masks = args.masks.split(",")
-    figures: dict[str, dict[str, Row]] = {}
-    rows = compare(series, methods, masks, args.seed)
-    console = Console(file=sys.stderr)
-    for mask, method, row in track(
-        rows, "comparing", total=len(masks) * len(methods), console=console
-    ):
-        figures.setdefault(mask, {})[method] = row
-    if args.json:
-        write_atomically(args.json, json.dumps(figures, indent=2).encode())
-    if args.plot:
-        plot_errors(figures, args.plot)
-    Console().print(_table(figures))
-    return 0
-
-
-def _table(figures: "dict[str, dict[str, Row]]") -> Table:
-    table = Table("mask", "method", "MAE", "RMSE", "CRPS", "in 90 % band", "s", box=None)
-    for mask, methods in figures.items():
-        for method, row in methods.items():
-            covered = row["coverage90"]
-            table.add_row(
-                mask,
-                method,
-                *(f"{row[name]:.3f}" for name in ("mae", "rmse", "crps")),
-                "-" if covered is None else f"{100 * covered:.1f} %",
-                f"{row['seconds']:.1f}",
-            )
-    return table

@@ -184,7 +184,7 @@ def _read_data(args: argparse.Namespace, recipe: "Recipe") -> tuple["FlowSeries"
     from engine.models.fieldfiles import read_flows
 
     if args.city:
-        return _city_flows(args.city, args.field or "")
+        return city_flows(args.city, args.field or "")
     if not recipe.field or not args.field or not args.valid:
         raise InputError(
             "There is nothing to train on.",
@@ -207,7 +207,12 @@ def align_clock(series: "FlowSeries", known: "FlowSeries", first_slot: int | Non
     return replace(series, first_slot=find_clock(series, fit_profile(known)))
 
 
-def _city_flows(city: str, field: str) -> tuple["FlowSeries", "FlowSeries"]:
+def city_flows(city: str, field: str) -> tuple["FlowSeries", "FlowSeries"]:
+    """The days of a city's field that are trained on, and the last fifth, validated on.
+
+    Raises:
+        InputError: the field is too short for both.
+    """
     from engine.cities.registry import open_city
     from engine.models.flows import flows_of_field
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.cli import reconstruct, sample, train
+from engine.cli import reconstruct, reconstruct_bench, sample, train
 from engine.errors import FieldError, InputError, WeightsError
 from tests.engine.models.small_flows import small_series
 
@@ -58,7 +58,7 @@ def parse(*words):
     train.add_commands(areas)
     reconstruct.add_commands(areas)
     benches = areas.add_parser("bench").add_subparsers()
-    reconstruct.add_bench(benches)
+    reconstruct_bench.add_bench(benches)
     sample.add_bench(benches)
     return parser.parse_args([str(word) for word in words])
 
