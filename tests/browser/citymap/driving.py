@@ -75,11 +75,11 @@ class MapDriver:
         box = self.page.locator(".map").bounding_box()
         return box["x"] + x, box["y"] + y
 
-    def drag(self, first: int, last: int, steps: int = 5, **keys: Any) -> None:
+    def drag(self, first: int, last: int, steps: int = 2, **keys: Any) -> None:
         """Press on one cell, move to another, release."""
         self.drag_points([self.point(first), self.point(last)], steps, **keys)
 
-    def drag_points(self, points: list[tuple[float, float]], steps: int = 5, key: str = "") -> None:
+    def drag_points(self, points: list[tuple[float, float]], steps: int = 2, key: str = "") -> None:
         mouse, keyboard = self.page.mouse, self.page.keyboard
         mouse.move(*points[0])
         if key:
