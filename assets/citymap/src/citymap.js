@@ -21,7 +21,7 @@ import {ViewMode} from './viewmode.js';
 const MODES = {paint: PaintMode, view: ViewMode, trips: TripMode};
 const PITCH_3D = 50;
 const BEARING_3D = -18;
-const COLUMN_HEIGHT_SHARE = 0.22;   // of the city's diagonal
+const COLUMN_HEIGHT_SHARE = 0.14;   // of the city's diagonal
 const PAINT_CONTROLS = {dragPan: false, dragRotate: false, doubleClickZoom: false, touchZoom: false, touchRotate: false, keyboard: false, scrollZoom: true};
 const VIEW_CONTROLS = {keyboard: false};
 
@@ -285,7 +285,7 @@ export class CityMap {
   /** Room for titles above and buttons on the right, where the map is large enough to spare it. */
   #margins() {
     const {cols, rows} = arrange(this.mode.viewIds.length), width = this.host.clientWidth / cols, height = this.host.clientHeight / rows;
-    const side = cols > 1 ? 10 : Math.min(60, width * 0.06), columns = this.is3d && this.topology ? height * 0.12 : 0;
+    const side = cols > 1 ? 10 : Math.min(60, width * 0.06), columns = this.is3d && this.topology ? height * 0.08 : 0;
     return {left: side, right: side, top: (cols > 1 && height > 340 ? 60 : 14) + columns, bottom: Math.min(30, height * 0.06)};
   }
 
