@@ -13,6 +13,7 @@ from rich.table import Table
 from engine.errors import InputError, JobCancelledError, SensorError
 
 if TYPE_CHECKING:
+    from engine.cli.forecast_city import TrainingData
     from engine.domain.sensors import SensorSeries
     from engine.models.forecast_bundle import ForecastBundle, SeriesFacts
     from engine.training.forecast_recipe import ForecastRecipe
@@ -37,7 +38,8 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     train = commands.add_parser("train", help="train a method; continues where it was stopped")
     train.add_argument("--config", type=Path, required=True, help="recipe, a TOML file")
     train.add_argument("--method", required=True, choices=METHODS[:3])
-    train.add_argument("--series", type=Path, required=True, help="readings, .npz")
+    train.add_argument("--series", type=Path, help="readings, .npz")
+    train.add_argument("--city", help="instead: an installed city's street sensors")
     train.add_argument("--distances", type=Path, help="square .csv in metres, for the streets")
     train.add_argument("--out", type=Path, required=True, help="weights to write or to add to")
     train.add_argument("--checkpoints", type=Path, help="folder of resumable checkpoints")
@@ -114,7 +116,8 @@ def run_train(args: argparse.Namespace) -> int:
     """Train one method, calibrate its band, and add it to the weight file.
 
     Twice: without the series' end, on which the number of steps is chosen and the band is
-    calibrated, and then for so many steps on all of it. The second training is what is kept.
+    calibrated, and then for so many steps on all of it. The second training is what is kept;
+    a recipe with ``refit = false`` does without it.
     """
     import torch
     from platformdirs import user_cache_path
@@ -126,11 +129,13 @@ def run_train(args: argparse.Namespace) -> int:
 
     torch.set_num_threads(args.threads)
     recipe = read_forecast_recipe(args.config)
-    series = read_series(args.series, recipe.facts(()), *recipe.start)
+    data = _training_data(args, recipe)
+    series, streets = data.series, data.streets_NN
     cut = len(series) - recipe.held_out_steps
     held_out = WindowSet.of(series.part(cut, len(series)))
-    parts = {"choose": WindowSet.of(series.part(0, cut)), "refit": WindowSet.of(series)}
-    streets = _read_streets(args.distances, recipe)
+    parts = {"choose": WindowSet.of(series.part(0, cut))}
+    if recipe.is_refitted:
+        parts["refit"] = WindowSet.of(series)
     folder = args.checkpoints or user_cache_path("citybrush") / "training" / recipe.name
     trainers: list[Trainer] = []
     with _stop_requests() as should_stop:
@@ -140,13 +145,37 @@ def run_train(args: argparse.Namespace) -> int:
             if trainers:
                 settings = after_choice(settings, trainers[0], len(train))
             place = folder / f"{args.method}-{args.seed}-{name}"
-            trainer = build_trainer(network, train, held_out, settings, place, should_stop.is_set)
+            trainer = build_trainer(
+                network,
+                train,
+                held_out,
+                settings,
+                place,
+                should_stop.is_set,
+                recipe.published(args.method),
+                data.closures,
+            )
             _show(trainer, f"{recipe.name}, {args.method}, seed {args.seed}, {name}")
             if should_stop.is_set():
                 raise JobCancelledError("Training was stopped; the same command continues it.")
             trainers.append(trainer)
-    add_method(args.out, recipe, args.method, trainers, parts["refit"], held_out, series.sensors)
+    fitted = WindowSet.of(series) if recipe.is_refitted else parts["choose"]
+    add_method(args.out, recipe, args.method, trainers, fitted, held_out, series.sensors)
     return 0
+
+
+def _training_data(args: argparse.Namespace, recipe: "ForecastRecipe") -> "TrainingData":
+    """From a city, or from a file with distances beside it."""
+    from engine.cli.forecast_city import TrainingData, city_training_data
+
+    if (args.city is None) == (args.series is None):
+        raise InputError("Give either --series or --city.")
+    if args.city is None:
+        series = read_series(args.series, recipe.facts(()), *recipe.start)
+        return TrainingData(series, _read_streets(args.distances, recipe))
+    from engine.cities.registry import open_city
+
+    return city_training_data(open_city(args.city), recipe)
 
 
 def run_bench(args: argparse.Namespace) -> int:

@@ -44,7 +44,9 @@ class Banded:
 
 
 @torch.no_grad()
-def calibrate(method: Forecaster, windows: WindowSet, batch_size: int = 64) -> Banded:
+def calibrate(
+    method: Forecaster, windows: WindowSet, batch_size: int = 64, stride: int = 1
+) -> Banded:
     """The method with margins such that 5 % of the windows' truth lies beyond each edge.
 
     A method with a band of its own knows its sensors already: its margins are one a step. For
@@ -56,10 +58,11 @@ def calibrate(method: Forecaster, windows: WindowSet, batch_size: int = 64) -> B
         method: as it was trained.
         windows: not trained on.
         batch_size: windows at a time.
+        stride: take each ``stride``-th window.
     """
     below, above, known = [], [], []
     has_band = False
-    for batch in windows.batches(batch_size):
+    for batch in windows.batches(batch_size, stride):
         plain = method.forecast(batch)
         has_band = plain.lower_BHN is not None
         lower = plain.middle_BHN if plain.lower_BHN is None else plain.lower_BHN
@@ -71,7 +74,7 @@ def calibrate(method: Forecaster, windows: WindowSet, batch_size: int = 64) -> B
     excesses = [torch.where(valid_BHN, torch.cat(parts), torch.nan) for parts in (below, above)]
     if has_band:
         return Banded(method, torch.stack([_shared_margin(excess) for excess in excesses]))
-    day = windows.axis.steps_per_day
+    day = windows.axis.steps_per_day // stride
     return Banded(method, torch.stack([_own_margin(excess, day) for excess in excesses]))
 
 

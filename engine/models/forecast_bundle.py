@@ -44,6 +44,7 @@ class SeriesFacts:
         horizon: H.
         missing: values that stand for "not measured".
         days: the weekdays in the series.
+        test_steps: steps at the end of a city's own series that no training has seen.
     """
 
     key: str
@@ -54,6 +55,7 @@ class SeriesFacts:
     horizon: int = 12
     missing: tuple[float, ...] = (0.0,)
     days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+    test_steps: int = 0
 
 
 @dataclass(frozen=True, eq=False)

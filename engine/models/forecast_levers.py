@@ -100,8 +100,24 @@ def close_links(adjacency_NN: Tensor, pairs: Sequence[tuple[int, int]]) -> Tenso
     return closed_NN
 
 
+def cut_off(adjacency_NN: Tensor, sensors: Sequence[int]) -> Tensor:
+    """The street network without any link of these sensors: their streets are closed.
+
+    Raises:
+        SensorError: there is no such sensor.
+    """
+    _check_numbers(sensors, len(adjacency_NN))
+    closed_NN = adjacency_NN.clone()
+    closed_NN[list(sensors), :] = 0.0
+    closed_NN[:, list(sensors)] = 0.0
+    return closed_NN
+
+
 def _check_sensors(batch: WindowBatch, sensors: Sequence[int]) -> None:
-    num_sensors = batch.history_BTN.shape[2]
+    _check_numbers(sensors, batch.history_BTN.shape[2])
+
+
+def _check_numbers(sensors: Sequence[int], num_sensors: int) -> None:
     wrong = [sensor for sensor in sensors if not 0 <= sensor < num_sensors]
     if wrong:
         raise SensorError("There is no such sensor.", f"{wrong[0]} of {num_sensors}")

@@ -12,9 +12,15 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import dijkstra
 
 from engine.errors import SimulatorFailedError, SimulatorMissingError
 
@@ -185,6 +191,33 @@ def read_network(path: Path) -> RoadNetwork:
         (x, y),
         location.attrib["projParameter"],
     )
+
+
+def driving_distances(network: RoadNetwork, edge_ids: Sequence[str]) -> NDArray[np.float64]:
+    """Metres to drive from the middle of each of these edges to the middle of each other.
+
+    Args:
+        network: the roads.
+        edge_ids: N ids of its edges.
+
+    Returns:
+        (N, N), infinite where there is no way, zero on the diagonal.
+
+    Raises:
+        SimulatorFailedError: the network has no such edge.
+    """
+    place = {edge.id: i for i, edge in enumerate(network.edges)}
+    if missing := [edge for edge in edge_ids if edge not in place]:
+        raise SimulatorFailedError("The street network has no such edge.", missing[0])
+    length_E = np.array([edge.length_m for edge in network.edges])
+    roads = [(place[a], place[b]) for a, b in network.links if a in place and b in place]
+    pairs = np.array(roads, dtype=np.int64).reshape(-1, 2)
+    metres = (length_E[pairs[:, 0]] + length_E[pairs[:, 1]]) / 2
+    size = len(network.edges)
+    graph = coo_array((metres, (pairs[:, 0], pairs[:, 1])), shape=(size, size)).tocsr()
+    wanted = np.array([place[edge] for edge in edge_ids])
+    found: NDArray[np.float64] = dijkstra(graph, indices=wanted)[:, wanted]
+    return found
 
 
 def _edge(element: ET.Element, nodes: dict[str, tuple[float, float]]) -> RoadEdge:

@@ -22,6 +22,7 @@ from engine.models.himnet.network import HimNet
 from engine.models.himnet.objective import teacher_probability
 from engine.models.himnet.streets import drop_edges
 from engine.models.stid.network import STID
+from engine.training.forecast_closures import Closure, draw_closures
 from engine.training.loop import SCORE, Trainer, TrainingConfig
 
 UNKNOWN_WEEKDAYS = 0.3
@@ -103,7 +104,26 @@ class ForecastTask:
 
 
 class StreetTask(ForecastTask):
-    """Trains our direct network: with silent sensors and closed streets at random."""
+    """Trains our direct network: with silent sensors and closed streets at random.
+
+    Args:
+        network: what is trained.
+        train: the windows to train on.
+        valid: later windows, not trained on.
+        stride: every how many-th of them is looked at.
+        closures: days on which streets were closed; some windows are taken from them.
+    """
+
+    def __init__(
+        self,
+        network: DirectNet,
+        train: WindowSet,
+        valid: WindowSet,
+        stride: int = 1,
+        closures: Sequence[Closure] = (),
+    ) -> None:
+        super().__init__(network, train, valid, stride)
+        self.closures = tuple(closures)
 
     def batch(
         self, examples: NDArray[np.int64], rngs: Sequence[np.random.Generator]
@@ -111,6 +131,9 @@ class StreetTask(ForecastTask):
         """Windows, some with outages, each with its own street network."""
         assert isinstance(self.network, DirectNet)
         windows = super().batch(examples, rngs).windows
+        adjacency = self.network.adjacency_NN.cpu()
+        if self.closures:
+            windows, adjacency = draw_closures(windows, adjacency, self.closures, rngs)
         n = self.train.num_sensors
         silent_BN = np.stack(
             [rng.random(n) < _share(rng, OUTAGE_WINDOWS, OUTAGE_SENSORS) for rng in rngs]
@@ -120,10 +143,9 @@ class StreetTask(ForecastTask):
         draws_BNN = torch.from_numpy(
             np.stack([rng.random((n, n), dtype=np.float32) for rng in rngs])
         )
-        adjacency_NN = self.network.adjacency_NN.cpu()
         return TrainingBatch(
             replace(windows, history_valid_BTN=heard_BTN),
-            drop_edges(adjacency_NN, draws_BNN, shares_B),
+            drop_edges(adjacency, draws_BNN, shares_B),
         )
 
     def loss(self, network: nn.Module, batch: TrainingBatch) -> Tensor:
@@ -164,13 +186,13 @@ class PublishedRecipe:
     Args:
         weight_decay: of Adam, added to the gradient.
         eps: of Adam.
-        milestones: epochs after which the learning rate is cut to a tenth.
+        milestones: epochs, or parts of one, after which the learning rate is cut to a tenth.
         sampling: k of scheduled sampling.
     """
 
     weight_decay: float = 1e-4
     eps: float = 1e-3
-    milestones: tuple[int, ...] = (30, 50)
+    milestones: tuple[float, ...] = (30, 50)
     sampling: float = 6000.0
 
 
@@ -202,7 +224,7 @@ class MilestoneAdam(torch.optim.Adam):
 
     def step(self, closure: Any = None) -> Any:  # noqa: ANN401 - as torch declares it
         """One step of Adam at the published rate."""
-        epoch = self.next_step // self._per_epoch
+        epoch = self.next_step / self._per_epoch
         cuts = sum(epoch >= milestone for milestone in self._recipe.milestones)
         for group in self.param_groups:
             group["lr"] = self._highest * 0.1**cuts

@@ -25,6 +25,9 @@ from engine.training.forecast import masked_errors
 from engine.training.forecast_recipe import ForecastRecipe
 from engine.training.loop import SCORE, Trainer, TrainingConfig
 
+CALIBRATION_WINDOWS = 800
+"""At least so many windows calibrate a band; of a longer series each n-th is taken."""
+
 
 def after_choice(settings: TrainingConfig, chosen: Trainer, num_examples: int) -> TrainingConfig:
     """Settings of the training on all data: as many epochs as were best without its end.
@@ -56,8 +59,9 @@ def add_method(
         path: the weight file.
         recipe: names data and series.
         method: ``paper``, ``ours`` or ``stid``; one of that name is replaced.
-        trainers: the training without the series' end, and the one on all of it; both have
-            ended. The latter's network is kept, with the former's margins.
+        trainers: the training without the series' end and, unless the recipe does without, the
+            one on all of it; all have ended. The last one's network is kept, with the first
+            one's margins.
         train: all of the series; gives the baselines their usual day.
         held_out: the series' end.
         sensors: names, in order.
@@ -66,16 +70,20 @@ def add_method(
         WeightsError: the file holds something else.
         StorageError: writing failed.
     """
-    chosen, final = trainers[0].best.eval(), trainers[-1].averaged.eval()
+    chosen = trainers[0].best.eval()
+    final = trainers[-1].averaged.eval() if len(trainers) > 1 else chosen
+    stride = max(1, len(held_out) // CALIBRATION_WINDOWS)
     if not isinstance(chosen, Network) or not isinstance(final, Network):
         raise TypeError(type(final).__name__)
     before = load_bundle(path) if path.exists() else None
     profile = before.profile if before else HistoricalMean.fit(train)
     methods: dict[str, Banded] = dict(before.methods) if before else {}
-    methods[method] = Banded(final, calibrate(chosen, held_out).margin_2HN)
+    methods[method] = Banded(final, calibrate(chosen, held_out, stride=stride).margin_2HN)
     for name in BASELINES:
         methods.setdefault(name, calibrate(make_baseline(name, profile), held_out))
-    entry = _describe(recipe, trainers, masked_errors(chosen, held_out, 1, torch.device("cpu")))
+    entry = _describe(
+        recipe, trainers, masked_errors(chosen, held_out, stride, torch.device("cpu"))
+    )
     trainings: dict[str, Any] = dict(before.card.get("training", {})) if before else {}
     card = {
         "name": recipe.name,
@@ -91,12 +99,13 @@ def _describe(
     recipe: ForecastRecipe, trainers: Sequence[Trainer], figures: dict[str, float]
 ) -> dict[str, Any]:
     """What the card says about one method's training."""
-    last = trainers[-1]
+    chosen, last = trainers[0], trainers[-1]
     seconds = sum(trainer.seconds for trainer in trainers)
     settings, seeds = asdict(last.config), [last.config.seed]
     rounded = {name: round(value, 4) for name, value in figures.items()}
     card = training_card(recipe.name, recipe.data, settings, seeds, seconds, rounded)
     return {
+        "curve": [{key: round(value, 4) for key, value in row.items()} for row in chosen.curve],
         "parameters": sum(p.numel() for p in last.averaged.parameters()),
         "metrics_held_out": card["metrics"],
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,

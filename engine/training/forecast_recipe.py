@@ -3,13 +3,15 @@
 ::
 
     [data]             name, description and terms, for the card
-    [series]           key, unit and clock of the file, and how many last steps are held out
+    [series]           key, unit and clock of the file; how many last steps are kept aside to test
+                       on, and how many before them choose epochs and calibrate bands; whether
+                       to train once more with the latter (refit)
     [streets]          scale_m and threshold of the kernel that turns distances into nearness
     [methods.NAME]     epochs and settings of the loop for paper, ours or stid
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,10 +34,14 @@ from engine.training.forecast import (
     PublishedTrainer,
     StreetTask,
 )
+from engine.training.forecast_closures import Closure
 from engine.training.loop import Trainer, TrainingConfig
 
 VALIDATION_STRIDE = 3
+VALIDATION_WINDOWS = 200
+"""So many windows are looked at in a validation, spread over all; three steps apart at least."""
 METHODS = ("paper", "ours", "stid")
+PUBLISHED_SETTINGS = ("sampling", "milestones")
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,24 @@ class ForecastRecipe:
         """Steps at the end of the file that choose epochs and calibrate bands."""
         return int(self.series.get("held_out_steps", 600))
 
+    @property
+    def test_steps(self) -> int:
+        """Steps at the very end of a city's series that training never sees."""
+        return int(self.series.get("test_steps", 0))
+
+    @property
+    def is_refitted(self) -> bool:
+        """Whether the kept network is trained once more, with the steps that chose epochs."""
+        return bool(self.series.get("refit", True))
+
+    def published(self, method: str) -> PublishedRecipe:
+        """HimNet's optimiser and schedule, as published where the recipe does not say otherwise."""
+        own = self.methods.get(method, {})
+        given = {name: own[name] for name in PUBLISHED_SETTINGS if name in own}
+        return PublishedRecipe(
+            **{n: tuple(v) if n == "milestones" else v for n, v in given.items()}
+        )
+
     def facts(self, sensors: tuple[str, ...]) -> SeriesFacts:
         """What the card says about the series."""
         given = self.series
@@ -77,6 +101,7 @@ class ForecastRecipe:
             steps_per_day=int(given.get("steps_per_day", 288)),
             missing=tuple(given.get("missing", ())),
             days=tuple(given.get("days", range(7))),
+            test_steps=self.test_steps,
         )
 
     def settings(self, method: str, num_examples: int, seed: int) -> TrainingConfig:
@@ -87,7 +112,7 @@ class ForecastRecipe:
         """
         if method not in self.methods:
             raise InputError(f"The recipe has no method '{method}'.", self.name)
-        own = dict(self.methods[method])
+        own = {k: v for k, v in self.methods[method].items() if k not in PUBLISHED_SETTINGS}
         per_epoch = max(1, num_examples // int(own.get("batch_size", 32)))
         own["steps"] = int(own.pop("epochs", 1) * per_epoch)
         defaults = {"clip": 5.0, "validate_every": per_epoch, "checkpoint_every": per_epoch}
@@ -152,10 +177,27 @@ def build_trainer(
     settings: TrainingConfig,
     folder: Path | None = None,
     should_stop: Any = lambda: False,  # noqa: ANN401 - a callable, as the loop takes it
+    published: PublishedRecipe | None = None,
+    closures: Sequence[Closure] = (),
 ) -> Trainer:
-    """The loop with the task of this network."""
+    """The loop with the task of this network.
+
+    Args:
+        network: what is trained.
+        train: windows to train on.
+        valid: later windows.
+        settings: of the loop.
+        folder: for checkpoints.
+        should_stop: asked after every step.
+        published: HimNet's optimiser and schedule, where they are not the published ones.
+        closures: days with closed streets, which only our network learns from.
+    """
+    stride = max(VALIDATION_STRIDE, len(valid) // VALIDATION_WINDOWS)
     if isinstance(network, HimNet):
-        task = PublishedTask(network, train, valid, VALIDATION_STRIDE)
-        return PublishedTrainer(task, settings, PublishedRecipe(), folder, should_stop)
-    kind = StreetTask if isinstance(network, DirectNet) else ForecastTask
-    return Trainer(kind(network, train, valid, VALIDATION_STRIDE), settings, folder, should_stop)
+        task = PublishedTask(network, train, valid, stride)
+        recipe = published or PublishedRecipe()
+        return PublishedTrainer(task, settings, recipe, folder, should_stop)
+    if isinstance(network, DirectNet):
+        streets = StreetTask(network, train, valid, stride, closures)
+        return Trainer(streets, settings, folder, should_stop)
+    return Trainer(ForecastTask(network, train, valid, stride), settings, folder, should_stop)

@@ -4,7 +4,8 @@ What it keeps of HimNet: spatial and temporal embeddings, a graph learned from t
 head whose weights are mixed from a pool by both. What it replaces: the recurrences, whose
 12 + 12 steps in order are most of HimNet's cost, by residual layers on the whole history; the
 autoregressive decoder, whose errors feed on themselves, by a direct head; the point forecast by
-quantiles. What it adds: the usual day of each sensor, missing readings as such, and the streets.
+quantiles. What it adds: the usual day of each sensor, missing readings as such, the streets, and
+how much of a sensor's connections is open, so that a closed street is seen where it is.
 
 See the package docstring for the shape legend; S = T + H.
 """
@@ -21,7 +22,7 @@ from engine.models.forecast_windows import Forecast, Scale, WindowBatch
 from engine.models.himnet.meta import MetaLinear, Reassociated
 from engine.models.himnet.objective import pinball_loss
 from engine.models.himnet.recurrent import learn_graph
-from engine.models.himnet.streets import weigh_sources
+from engine.models.himnet.streets import open_share, weigh_sources
 
 QUANTILES = (0.05, 0.5, 0.95)
 
@@ -91,7 +92,8 @@ class DirectNet(nn.Module):
         self.config = config
         n, e = config.num_sensors, config.embedding
         c, steps, q = 4 * e, config.history + config.horizon, len(QUANTILES)
-        self.history_embedding = nn.Linear(2 * config.history + steps, e)
+        num_features = 2 * config.history + steps + 1
+        self.history_embedding = nn.Linear(num_features, e)
         self.sensor_embedding_NE = nn.Parameter(torch.empty(n, e))
         self.slot_embedding_SE = nn.Parameter(torch.empty(config.steps_per_day, e))
         self.weekday_embedding_7E = nn.Parameter(torch.empty(7, e))
@@ -99,7 +101,7 @@ class DirectNet(nn.Module):
         self.layers = nn.ModuleList(GraphLayer(c, config.dropout) for _ in range(config.num_layers))
         self.mixture = nn.Linear(3 * e, config.pool)
         self.head = MetaLinear(config.pool, c, config.horizon * q)
-        self.shortcut = nn.Linear(2 * config.history + steps, config.horizon)
+        self.shortcut = nn.Linear(num_features, config.horizon)
         for name, value in (
             ("value_mean", torch.zeros(())),
             ("value_std", torch.ones(())),
@@ -143,8 +145,9 @@ class DirectNet(nn.Module):
         z_BTN = (batch.history_BTN - self.value_mean) / self.value_std
         valid_BTN = batch.history_valid_BTN
         z_BTN = torch.where(valid_BTN, z_BTN, usual_BSN[:, : last + 1])
-        features_BSN = torch.cat([z_BTN, valid_BTN.to(z_BTN.dtype), usual_BSN], dim=1)
         streets = self.adjacency_NN if adjacency is None else adjacency
+        open_B1N = open_share(streets, self.adjacency_NN).expand(len(batch), -1).unsqueeze(1)
+        features_BSN = torch.cat([z_BTN, valid_BTN.to(z_BTN.dtype), usual_BSN, open_B1N], dim=1)
         streets_BNN = weigh_sources(streets, valid_BTN.any(dim=1))
         slot_B, weekday_B = batch.slot_BS[:, last], batch.weekday_BS[:, last]
         return features_BSN.transpose(1, 2), slot_B, weekday_B, streets_BNN

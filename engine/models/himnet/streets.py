@@ -23,13 +23,29 @@ def weigh_sources(adjacency: Tensor, alive: Tensor) -> Tensor:
     return heard / heard.sum(dim=-1, keepdim=True).clamp(min=1e-6)
 
 
-def drop_edges(adjacency_NN: Tensor, draws_BNN: Tensor, share_B: Tensor) -> Tensor:
+def open_share(adjacency: Tensor, trained_NN: Tensor) -> Tensor:
+    """How much of each sensor's connections is left: 1 untouched, 0 cut off.
+
+    Args:
+        adjacency: (N, N) or (B, N, N), perhaps edited.
+        trained_NN: the network as it was trained; a sensor without connections counts as open.
+
+    Returns:
+        (1, N) or (B, N).
+    """
+    whole_N = trained_NN.sum(dim=-1)
+    share = adjacency.sum(dim=-1) / whole_N.clamp(min=1e-6)
+    left = torch.where(whole_N > 0, share, torch.ones_like(share))
+    return left if left.dim() == 2 else left.unsqueeze(0)
+
+
+def drop_edges(adjacency: Tensor, draws_BNN: Tensor, share_B: Tensor) -> Tensor:
     """The adjacency of each sample with edges left out at random, both directions at once.
 
     Training sees closed streets this way, so that an edit is nothing new to the network.
 
     Args:
-        adjacency_NN: the network.
+        adjacency: the network, (N, N) or each sample's.
         draws_BNN: uniform in [0, 1).
         share_B: share of edges to leave out, a sample.
 
@@ -37,4 +53,4 @@ def drop_edges(adjacency_NN: Tensor, draws_BNN: Tensor, share_B: Tensor) -> Tens
         (B, N, N).
     """
     symmetric_BNN = torch.triu(draws_BNN) + torch.triu(draws_BNN, 1).transpose(1, 2)
-    return adjacency_NN * (symmetric_BNN >= share_B.view(-1, 1, 1))
+    return adjacency * (symmetric_BNN >= share_B.view(-1, 1, 1))
