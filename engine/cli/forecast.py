@@ -35,6 +35,15 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     run.add_argument("--out", type=Path, required=True, help="forecast to write, .npz")
     run.set_defaults(run=run_forecast)
 
+    assess = commands.add_parser(
+        "assess", help="measure all methods on a city's last days and write it on the weights' card"
+    )
+    assess.add_argument("--weights", required=True, help="installed weights, or a file")
+    assess.add_argument("--city", required=True, help="the city that they were trained on")
+    assess.add_argument("--stride", type=int, default=6, help="take each n-th window")
+    assess.add_argument("--threads", type=int, default=1, help="CPU threads")
+    assess.set_defaults(run=run_assess)
+
     train = commands.add_parser("train", help="train a method; continues where it was stopped")
     train.add_argument("--config", type=Path, required=True, help="recipe, a TOML file")
     train.add_argument("--method", required=True, choices=METHODS[:3])
@@ -70,7 +79,8 @@ def add_bench(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _add_series(command: argparse.ArgumentParser, *, required: bool = True) -> None:
     command.add_argument("--weights", required=required, help="installed weights, or a file")
-    command.add_argument("--series", type=Path, required=required, help="readings, .npz")
+    command.add_argument("--series", type=Path, help="readings, .npz")
+    command.add_argument("--city", help="instead: the last days of an installed city")
     command.add_argument(
         "--start-step", type=int, default=0, help="number of the first step in its day"
     )
@@ -125,7 +135,12 @@ def run_train(args: argparse.Namespace) -> int:
     from engine.cli.train import _show, _stop_requests
     from engine.models.forecast_windows import WindowSet
     from engine.training.forecast_cards import add_method, after_choice
-    from engine.training.forecast_recipe import build_network, build_trainer, read_forecast_recipe
+    from engine.training.forecast_recipe import (
+        Extras,
+        build_network,
+        build_trainer,
+        read_forecast_recipe,
+    )
 
     torch.set_num_threads(args.threads)
     recipe = read_forecast_recipe(args.config)
@@ -152,8 +167,7 @@ def run_train(args: argparse.Namespace) -> int:
                 settings,
                 place,
                 should_stop.is_set,
-                recipe.published(args.method),
-                data.closures,
+                Extras(recipe.published(args.method), data.closures),
             )
             _show(trainer, f"{recipe.name}, {args.method}, seed {args.seed}, {name}")
             if should_stop.is_set():
@@ -178,6 +192,20 @@ def _training_data(args: argparse.Namespace, recipe: "ForecastRecipe") -> "Train
     return city_training_data(open_city(args.city), recipe)
 
 
+def run_assess(args: argparse.Namespace) -> int:
+    """Errors by horizon and hour on the days kept aside, and closures beside the simulator's."""
+    import torch
+
+    from engine.cli.forecast_city import assess_city
+    from engine.models.forecast_bundle import save_bundle
+    from engine.models.weights import find_weights
+
+    torch.set_num_threads(args.threads)
+    path = find_weights(args.weights)
+    save_bundle(path, assess_city(args.city, _load(args.weights), args.stride))
+    return 0
+
+
 def run_bench(args: argparse.Namespace) -> int:
     """Print and write the figures of all methods that the weights hold."""
     import torch
@@ -185,8 +213,8 @@ def run_bench(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     if args.kernels:
         return _bench_kernels(args)
-    if not args.weights or not args.series:
-        raise InputError("Give --weights and --series, or --kernels.")
+    if not args.weights or (args.series is None) == (args.city is None):
+        raise InputError("Give --weights and --series, or --weights and --city, or --kernels.")
     from engine.evaluation.forecast import evaluate_methods
     from engine.models.forecast_windows import WindowSet
 
@@ -234,8 +262,14 @@ def read_series(
 
 
 def _read_known(args: argparse.Namespace, bundle: "ForecastBundle") -> "SensorSeries":
-    """The readings with the weekday that was given, or that they show."""
+    """The readings with the weekday that was given, or that they show; a city knows its own."""
     facts, weekday = bundle.facts, args.start_weekday
+    if args.city is not None:
+        from engine.cli.forecast_city import city_test_series
+
+        return city_test_series(args.city, facts)
+    if args.series is None:
+        raise InputError("Give --series or --city.")
     series = read_series(args.series, facts, args.start_step, weekday)
     if weekday != UNKNOWN:
         return series

@@ -7,12 +7,18 @@ from typing import Any
 from engine.errors import ScenarioError
 
 DAY_S = 86_400
+MAX_FACTOR = 3
 Cells = tuple[tuple[int, int], ...]
 
 
 def _check_cells(cells: Cells) -> None:
     if any(len(cell) != 2 or min(cell) < 0 for cell in cells):
         raise ScenarioError("A cell is a row and a column, both from zero up.", str(cells[:3]))
+
+
+def _check_sensors(sensor_ids: tuple[str, ...]) -> None:
+    if not sensor_ids:
+        raise ScenarioError("No sensor was named.", "", "Choose at least one sensor.")
 
 
 def _check_window(begin_s: float, end_s: float) -> None:
@@ -139,7 +145,54 @@ class AddAttraction:
             raise ScenarioError("Visitors must number from 1 to 10,000.", str(self.visitors))
 
 
-Edit = RemoveSensors | SetOccupancy | BlockCells | CloseStreets | ScaleDemand | AddAttraction
+@dataclass(frozen=True)
+class SilenceSensors:
+    """Street sensors that have measured nothing lately.
+
+    Args:
+        sensor_ids: ids as in the city's sensors table.
+    """
+
+    sensor_ids: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _check_sensors(self.sensor_ids)
+
+
+@dataclass(frozen=True)
+class ScaleReadings:
+    """An incident: the latest readings of some street sensors multiplied by a factor.
+
+    Args:
+        sensor_ids: ids as in the city's sensors table.
+        factor: 0.4 for speeds cut by 60 %, 1 changes nothing, at most 3.
+        minutes: how long before now it began.
+    """
+
+    sensor_ids: tuple[str, ...]
+    factor: float
+    minutes: float
+
+    def __post_init__(self) -> None:
+        _check_sensors(self.sensor_ids)
+        if not 0 <= self.factor <= MAX_FACTOR:
+            raise ScenarioError(
+                f"The factor of an incident must lie between 0 and {MAX_FACTOR}.", str(self.factor)
+            )
+        if not 0 < self.minutes <= DAY_S / 60:
+            raise ScenarioError("An incident must have begun within a day.", f"{self.minutes} min")
+
+
+Edit = (
+    RemoveSensors
+    | SetOccupancy
+    | BlockCells
+    | CloseStreets
+    | ScaleDemand
+    | AddAttraction
+    | SilenceSensors
+    | ScaleReadings
+)
 
 _KINDS: dict[str, type[Edit]] = {
     "remove-sensors": RemoveSensors,
@@ -148,6 +201,8 @@ _KINDS: dict[str, type[Edit]] = {
     "close-streets": CloseStreets,
     "scale-demand": ScaleDemand,
     "add-attraction": AddAttraction,
+    "silence-sensors": SilenceSensors,
+    "scale-readings": ScaleReadings,
 }
 
 

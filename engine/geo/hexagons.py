@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 import h3
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
 
 from engine.domain import Grid
 from engine.errors import GridError
@@ -17,21 +18,24 @@ MAX_HEXAGONS: Final = 65_536
 MAX_RESOLUTION: Final = 15
 _MAX_WIDTH_DEG: Final = 30.0
 _EARTH_RADIUS_KM: Final = 6371.0
+_FINEST_SENSOR, _COARSEST_SENSOR = 11, 6
 
 
 @dataclass(frozen=True, eq=False)
 class HexCells:
-    """All hexagons that touch a grid's box.
+    """Hexagons over a grid's area: all that touch its box, or some that stand for places.
 
     Args:
         grid: the grid.
         resolution: of H3, 0 to 15.
         ids: H names, sorted.
+        names: what each stands for, such as a sensor; none where it stands for itself.
     """
 
     grid: Grid
     resolution: int
     ids: tuple[str, ...]
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -82,6 +86,55 @@ def hexagons_over(grid: Grid, resolution: int) -> HexCells:
     box = h3.LatLngPoly([(s, w), (s, e), (n, e), (n, w)])
     touching = h3.polygon_to_cells_experimental(box, resolution, contain="overlap")
     return HexCells(grid, resolution, tuple(sorted(touching)))
+
+
+def hexagons_at(grid: Grid, places_N2: NDArray[np.float64]) -> tuple[HexCells, NDArray[np.int64]]:
+    """A hexagon of its own for each place: the one that it lies in, or the nearest that is free.
+
+    Two sensors at one junction, or one for each direction of a street, stand side by side.
+
+    Args:
+        grid: the city's.
+        places_N2: lon, lat in degrees.
+
+    Returns:
+        The hexagons, and which of the N places each of them stands for.
+
+    Raises:
+        GridError: there are no places, or one is no number.
+    """
+    if not len(places_N2) or not np.isfinite(places_N2).all():
+        raise GridError("There are no places to show, or one is no number.")
+    resolution = _resolution_for(places_N2)
+    taken: dict[str, int] = {}
+    for number, (lon, lat) in enumerate(places_N2.tolist()):
+        home = h3.latlng_to_cell(lat, lon, resolution)
+        ring = 0
+        while True:
+            around = [name for name in sorted(h3.grid_ring(home, ring)) if name not in taken]
+            if around:
+                break
+            ring += 1
+        nearest = min(
+            around, key=lambda name: h3.great_circle_distance(h3.cell_to_latlng(name), (lat, lon))
+        )
+        taken[nearest] = number
+    ids = tuple(sorted(taken))
+    return HexCells(grid, resolution, ids), np.array([taken[name] for name in ids])
+
+
+def _resolution_for(places_N2: NDArray[np.float64]) -> int:
+    """Hexagons of about a fifth of the distance to the next place, within what can be seen."""
+    distinct = np.unique(places_N2, axis=0)
+    if len(distinct) < 2:
+        return _FINEST_SENSOR
+    scale = np.array([np.cos(np.radians(distinct[:, 1].mean())), 1.0])
+    nearest, _ = cKDTree(distinct * scale).query(distinct * scale, k=2)
+    spacing_km = float(np.median(nearest[:, 1])) * np.pi / 180 * _EARTH_RADIUS_KM
+    for resolution in range(_FINEST_SENSOR, _COARSEST_SENSOR, -1):
+        if h3.average_hexagon_edge_length(resolution, unit="km") >= spacing_km / 5:
+            return resolution
+    return _COARSEST_SENSOR
 
 
 def hexagon_of(lon: ArrayLike, lat: ArrayLike, resolution: int) -> list[str]:

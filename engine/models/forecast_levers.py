@@ -17,7 +17,11 @@ from engine.models.forecast_windows import WindowBatch
 
 
 def scale_history(
-    batch: WindowBatch, sensors: Sequence[int], factor: float, last_steps: int
+    batch: WindowBatch,
+    sensors: Sequence[int],
+    factor: float,
+    last_steps: int,
+    usual_BTN: Tensor | None = None,
 ) -> WindowBatch:
     """An incident: the last steps of some sensors multiplied, 0.4 for a cut by 60 %.
 
@@ -26,6 +30,8 @@ def scale_history(
         sensors: column numbers.
         factor: from 0 up; 1 changes nothing.
         last_steps: how many steps before now, 1 to T.
+        usual_BTN: stands in where nothing was measured, so that an incident is seen on a street
+            on which no vehicle happened to pass; None leaves such gaps.
 
     Raises:
         SensorError: a sensor, the factor or the number of steps does not exist.
@@ -37,9 +43,15 @@ def scale_history(
             "The incident does not fit the history.",
             f"factor {factor}, last {last_steps} of {history} steps",
         )
-    history_BTN = batch.history_BTN.clone()
-    history_BTN[:, history - last_steps :, list(sensors)] *= factor
-    return replace(batch, history_BTN=history_BTN)
+    if factor == 1:
+        return batch
+    history_BTN, valid_BTN = batch.history_BTN.clone(), batch.history_valid_BTN.clone()
+    recent = (slice(None), slice(history - last_steps, None), list(sensors))
+    if usual_BTN is not None:
+        history_BTN[recent] = torch.where(valid_BTN[recent], history_BTN[recent], usual_BTN[recent])
+        valid_BTN[recent] = True
+    history_BTN[recent] *= factor
+    return replace(batch, history_BTN=history_BTN, history_valid_BTN=valid_BTN)
 
 
 def silence_sensors(batch: WindowBatch, sensors: Sequence[int]) -> WindowBatch:

@@ -113,6 +113,7 @@ def cells_to_json(cells: Cells) -> dict[str, Any]:
     return {
         "kind": "h3",
         "ids": list(cells.ids),
+        "names": list(cells.names),
         "centres": middles.ravel(),
         "outline": (rings[nearest] - middles[nearest]).ravel().tolist(),
     }

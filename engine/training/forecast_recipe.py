@@ -12,7 +12,7 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +170,19 @@ def build_network(
     raise InputError(f"There is no method '{method}'.", "", f"Use {', '.join(METHODS)}.")
 
 
+@dataclass(frozen=True)
+class Extras:
+    """What only one of the networks needs.
+
+    Args:
+        published: HimNet's optimiser and schedule.
+        closures: days with closed streets, which our network learns from.
+    """
+
+    published: PublishedRecipe = field(default_factory=PublishedRecipe)
+    closures: Sequence[Closure] = ()
+
+
 def build_trainer(
     network: Network,
     train: WindowSet,
@@ -177,8 +190,7 @@ def build_trainer(
     settings: TrainingConfig,
     folder: Path | None = None,
     should_stop: Any = lambda: False,  # noqa: ANN401 - a callable, as the loop takes it
-    published: PublishedRecipe | None = None,
-    closures: Sequence[Closure] = (),
+    extras: Extras | None = None,
 ) -> Trainer:
     """The loop with the task of this network.
 
@@ -189,15 +201,14 @@ def build_trainer(
         settings: of the loop.
         folder: for checkpoints.
         should_stop: asked after every step.
-        published: HimNet's optimiser and schedule, where they are not the published ones.
-        closures: days with closed streets, which only our network learns from.
+        extras: what only one of the networks needs.
     """
+    extras = extras or Extras()
     stride = max(VALIDATION_STRIDE, len(valid) // VALIDATION_WINDOWS)
     if isinstance(network, HimNet):
         task = PublishedTask(network, train, valid, stride)
-        recipe = published or PublishedRecipe()
-        return PublishedTrainer(task, settings, recipe, folder, should_stop)
+        return PublishedTrainer(task, settings, extras.published, folder, should_stop)
     if isinstance(network, DirectNet):
-        streets = StreetTask(network, train, valid, stride, closures)
+        streets = StreetTask(network, train, valid, stride, extras.closures)
         return Trainer(streets, settings, folder, should_stop)
     return Trainer(ForecastTask(network, train, valid, stride), settings, folder, should_stop)
