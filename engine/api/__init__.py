@@ -9,6 +9,8 @@ simulator; answers that need them are computed by workers (:mod:`engine.compute`
   scenario simulated, :func:`read_truth` reads what came back.
 * Changed demand: :func:`ask_trips` has trips made for an edited map, :func:`read_trips` reads
   them, :func:`export_trips` writes them as files.
+* The next hour: :func:`forecast_scenario` is the question, :func:`forecast_now` answers it here,
+  :func:`ask_forecast` by a worker; :func:`forecast_card` says how wrong the answers are.
 * Files: :func:`export_answer` writes an answer's maps as CSV, GeoParquet or NetCDF.
 * Missing sensors: :func:`reconstruct_scenario` is the question, :func:`reconstruct` answers it
   here, :func:`ask_reconstruct` by a worker; :func:`error_card` says how wrong the answer is.
@@ -29,6 +31,36 @@ from engine.api.explore import (
     place_series,
     sensor_names,
     week_maps,
+)
+from engine.api.forecast import EDITED, ask_forecast, forecast_now, read_forecast
+from engine.api.forecast_case import (
+    METHODS,
+    Forecaster,
+    Span,
+    default_moment,
+    find_forecaster,
+    forecast_scenario,
+    forecast_span,
+)
+from engine.api.forecast_pictures import (
+    Pictures,
+    ask_pictures,
+    pictured_methods,
+    pictures_of,
+    pictures_scenario,
+    read_pictures,
+)
+from engine.api.forecast_view import (
+    ForecastCard,
+    ForecastErrors,
+    RangeGauge,
+    RangeLevel,
+    SensorMap,
+    forecast_card,
+    forecast_csv,
+    forecast_times,
+    range_gauge,
+    sensor_map,
 )
 from engine.api.reconstruction import ask_reconstruct, read_reconstruction, reconstruct
 from engine.api.reconstruction_card import ErrorCard, MethodErrors, error_card, hidden_cells
@@ -131,6 +163,8 @@ from engine.scenarios import (
 )
 
 __all__ = [
+    "EDITED",
+    "METHODS",
     "AnswerFrame",
     "AnswerLayout",
     "Case",
@@ -145,6 +179,9 @@ __all__ = [
     "ExportKind",
     "Fact",
     "Follow",
+    "ForecastCard",
+    "ForecastErrors",
+    "Forecaster",
     "History",
     "JobHandle",
     "MadeTrips",
@@ -154,21 +191,27 @@ __all__ = [
     "Model",
     "NextSensors",
     "Pattern",
+    "Pictures",
     "Place",
     "PlaceKind",
     "PlaceSeries",
     "Provenance",
     "RangeGauge",
+    "RangeLevel",
     "Sampling",
+    "SensorMap",
     "SensorRanking",
     "ServiceStatus",
     "Shown",
+    "Span",
     "StreamedFrame",
     "TripsFormat",
     "Week",
     "WeekMaps",
     "WorkerStatus",
     "ask_day",
+    "ask_forecast",
+    "ask_pictures",
     "ask_place",
     "ask_rank",
     "ask_reconstruct",
@@ -188,13 +231,21 @@ __all__ = [
     "day_series",
     "day_steps",
     "days_like",
+    "default_moment",
     "earlier_readings",
     "error_card",
     "export_answer",
     "export_reconstruction",
     "export_trips",
     "field_weeks",
+    "find_forecaster",
     "find_model",
+    "forecast_card",
+    "forecast_csv",
+    "forecast_now",
+    "forecast_scenario",
+    "forecast_span",
+    "forecast_times",
     "frames_of",
     "growing_trips",
     "held_out_from",
@@ -210,11 +261,17 @@ __all__ = [
     "open_city",
     "painted_edits",
     "pattern_mask",
+    "pictured_methods",
+    "pictures_of",
+    "pictures_scenario",
     "place_scenario",
     "place_series",
     "provenance_of",
+    "range_gauge",
     "read_day",
+    "read_forecast",
     "read_mask",
+    "read_pictures",
     "read_reconstruction",
     "read_sensors",
     "read_trips",
@@ -222,6 +279,7 @@ __all__ = [
     "reconstruct",
     "reconstruct_scenario",
     "reconstruct_steps",
+    "sensor_map",
     "sensor_names",
     "sensor_ranking",
     "simulated_days",

@@ -74,7 +74,7 @@ def ask_forecast(service: ComputeService, scenario: Scenario, session: str = "lo
     return service.submit(Job(FUNCTION, scenario.to_json(), session, scenario.seed, label=label))
 
 
-def forecast(scenario: Scenario) -> Result:
+def forecast_now(scenario: Scenario) -> Result:
     """The answer, computed here and now; loads torch.
 
     Raises:

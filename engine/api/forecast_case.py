@@ -3,23 +3,20 @@
 Loads no torch: what is known of the weights is on their card.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from engine.cities import City, FileKind
 from engine.cities.format import SEGMENTS_NAME
-from engine.cities.registry import data_root
 from engine.domain import Edit, Question, Scenario
 from engine.domain.scenario import Scalar
-from engine.errors import ScenarioError, WeightsError
+from engine.errors import ScenarioError
+from engine.models.installed import weights_of_city
 
-KIND = "forecast"
-SHIPPED = Path(__file__).parents[2] / "assets" / "weights"
+KIND, FIELD = "forecast", "speed_kmh"
 METHODS = {
     "ours": "Citybrush",
     "paper": "HimNet, as published",
@@ -31,6 +28,7 @@ METHODS = {
 
 PREVIEW = "stid"
 MINUTES_A_DAY = 1440
+MORNING, SATURDAY, HOUR = 8, 5, timedelta(hours=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,21 +114,8 @@ def find_forecaster(city: City) -> Forecaster | None:
     """
     if not city.has(FileKind.SEGMENTS):
         return None
-    for folder in (data_root() / "weights", SHIPPED):
-        for path in sorted(folder.glob("*.safetensors")):
-            card = _read_card(path, path.stat().st_mtime_ns)
-            if card.get("kind") == KIND and card.get("data", {}).get("city") == city.id:
-                return Forecaster(path, card)
-    return None
-
-
-@lru_cache(maxsize=32)
-def _read_card(path: Path, changed_ns: int) -> Mapping[str, Any]:  # noqa: ARG001 - part of the key
-    try:
-        card = json.loads(path.with_suffix(".json").read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError("The weights' card cannot be read.", f"{path.stem}.json") from error
-    return card if isinstance(card, dict) else {}
+    found = weights_of_city(city.id, FIELD, KIND)
+    return None if found is None else Forecaster(found.path, found.card)
 
 
 def forecast_span(city: City, forecaster: Forecaster) -> Span:
@@ -206,9 +191,10 @@ def scenario_moment(scenario: Scenario, city: City) -> datetime:
 
 
 def default_moment(span: Span) -> datetime:
-    """A working day's morning that no training has seen."""
-    day: date = span.held_out.date() + timedelta(days=1)
-    while day.weekday() > 4:
-        day += timedelta(days=1)
-    moment = datetime(day.year, day.month, day.day, 8, 0, tzinfo=span.held_out.tzinfo)
-    return moment if moment <= span.last else span.last
+    """The first working morning that no training has seen; else the first moment of that kind."""
+    for days in range((span.last - span.held_out).days + 1):
+        morning = span.held_out + timedelta(days=days)
+        morning = morning.replace(hour=MORNING, minute=0, second=0, microsecond=0)
+        if morning.weekday() < SATURDAY and span.held_out <= morning <= span.last - HOUR:
+            return morning
+    return min(span.held_out, span.last)

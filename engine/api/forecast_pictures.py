@@ -8,7 +8,7 @@ Shapes: N sensors, S slots of the day, D candidates in the pool.
 
 # ruff: noqa: N815 - fields carry shape suffixes like the arrays elsewhere
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ from engine.cities.registry import open_city
 from engine.compute.handle import JobHandle
 from engine.compute.jobs import Job, JobContext, Progress
 from engine.compute.service import ComputeService
+from engine.domain import Question, Result, Scenario
+from engine.domain.scenario import Scalar
 from engine.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -56,17 +58,26 @@ class Pictures:
     mixture_ND: NDArray[np.float64]
 
 
-def ask_pictures(
-    service: ComputeService, city_id: str, method: str, session: str = "local"
-) -> JobHandle:
+def pictures_scenario(city_id: str, method: str) -> Scenario:
+    """The scenario of "what has this network learned": ``ours`` or ``paper``."""
+    return Scenario(city_id, Question.FORECAST, parameters={"pictures": method})
+
+
+def ask_pictures(service: ComputeService, scenario: Scenario, session: str = "local") -> JobHandle:
     """Have the pictures of a city's network made by a worker; returns at once."""
-    request = {"city_id": city_id, "method": method}
-    return service.submit(Job(FUNCTION, request, session, label="what the network has learned"))
+    label = "what the network has learned"
+    return service.submit(Job(FUNCTION, scenario.to_json(), session, label=label))
 
 
-def read_pictures(answer: dict[str, Any]) -> Pictures:
-    """The pictures from what :func:`run` returned."""
-    return Pictures(**answer)
+def read_pictures(scenario: Scenario, answer: Mapping[str, Any]) -> Result:
+    """The result of a scenario from what :func:`run` returned."""
+    return Result(scenario, answer["arrays"], {}, answer["manifest"])
+
+
+def pictures_of(result: Result) -> Pictures:
+    """The pictures that a result holds."""
+    arrays = {name: np.asarray(array) for name, array in result.arrays.items()}
+    return Pictures(method=str(result.scenario.parameters["pictures"]), **arrays)
 
 
 def pictured_methods(forecaster: Forecaster) -> tuple[str, ...]:
@@ -78,7 +89,7 @@ def run(
     request: dict[str, Any],
     context: JobContext | None = None,  # noqa: ARG001 - jobs are given one
 ) -> Generator[Progress, None, dict[str, Any]]:
-    """The job; returns the fields of :class:`Pictures`.
+    """The job: arrays are the fields of :class:`Pictures`.
 
     Raises:
         WeightsError: there are no weights for the city, or the method has no embeddings.
@@ -87,19 +98,22 @@ def run(
     from engine.models.himnet.direct import DirectNet
     from engine.models.himnet.network import HimNet
 
-    forecaster = find_forecaster(open_city(request["city_id"]))
+    scenario = Scenario.from_json(request)
+    forecaster = find_forecaster(open_city(scenario.city_id))
     if forecaster is None:
-        raise WeightsError("There are no forecasts for this city.", str(request["city_id"]))
+        raise WeightsError("There are no forecasts for this city.", scenario.city_id)
+    name = str(scenario.parameters.get("pictures"))
     yield Progress(0.1, "Reading what the network has learned")
     bundle = load_bundle(forecaster.path)
-    network = bundle.method(request["method"]).method
+    network = bundle.method(name).method
     if isinstance(network, DirectNet):
         sensors, times, mixture = _direct_parts(network)
     elif isinstance(network, HimNet):
         sensors, times, mixture = _published_parts(network)
     else:
-        raise WeightsError("This method has no embeddings to show.", request["method"])
-    return _pictures(request["method"], bundle, sensors, times, mixture)
+        raise WeightsError("This method has no embeddings to show.", name)
+    manifest: dict[str, Scalar] = {"weights": forecaster.name, "method": name}
+    return {"arrays": _pictures(bundle, sensors, times, mixture), "manifest": manifest}
 
 
 Parts = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
@@ -149,12 +163,11 @@ def _numpy(values: Any) -> NDArray[np.float64]:  # noqa: ANN401 - a tensor, with
 
 
 def _pictures(
-    method: str,
     bundle: "ForecastBundle",
     sensors: NDArray[np.float64],
     times: NDArray[np.float64],
     mixture: NDArray[np.float64],
-) -> dict[str, Any]:
+) -> dict[str, NDArray[np.generic]]:
     usual_SN = bundle.profile.mean_SN.numpy().astype(np.float64)
     by_slot = usual_SN[:: _every(bundle.facts.steps_per_day)].mean(axis=1)
     group_N, mean_G = group_alike(sensors, usual_SN.mean(axis=0))
@@ -163,7 +176,6 @@ def _pictures(
     per_hour = max(1, num_slots // 24)
     by_time = mixture.mean(axis=0)[:, : 24 * per_hour]
     return {
-        "method": method,
         "group_N": group_N,
         "mean_G": mean_G,
         "clock_7S": clock.reshape(7, num_slots),

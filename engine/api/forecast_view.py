@@ -32,12 +32,14 @@ class SensorMap:
         order: which sensor each hexagon stands for.
         names: of the sensors, in the order of the forecast.
         streets: id of each sensor's street.
+        positions: (N, 2) lon, lat.
     """
 
     cells: HexCells
     order: NDArray[np.int64]
     names: tuple[str, ...]
     streets: tuple[str, ...]
+    positions: NDArray[np.float64]
 
     def on_map(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
         """Values by sensor, (..., N), in the order of the hexagons."""
@@ -48,16 +50,15 @@ def sensor_map(city: City, forecaster: Forecaster) -> SensorMap:
     """Where a city's forecast sensors stand."""
     sensors = tuple(str(name) for name in forecaster.card["series"]["sensors"])
     table = city.sensors().set_index("sensor_id").loc[list(sensors)]
-    cells, order = hexagons_at(city.grid, table[["lon", "lat"]].to_numpy(np.float64))
-    counts: dict[str, int] = {}
-    names = []
-    for sensor, name in zip(sensors, table["name"], strict=True):
-        label = str(name) if name else "Sensor"
-        names.append(f"{label} · {sensor}")
-        counts[label] = counts.get(label, 0) + 1
+    positions = table[["lon", "lat"]].to_numpy(np.float64)
+    cells, order = hexagons_at(city.grid, positions)
+    names = [
+        f"{name or 'Sensor'} · {sensor}"
+        for sensor, name in zip(sensors, table["name"], strict=True)
+    ]
     on_map = tuple(names[i] for i in order)
     streets = tuple(str(street) for street in table["street_id"])
-    return SensorMap(replace(cells, names=on_map), order, tuple(names), streets)
+    return SensorMap(replace(cells, names=on_map), order, tuple(names), streets, positions)
 
 
 def forecast_times(result: Result, city: City, forecaster: Forecaster) -> tuple[datetime, ...]:

@@ -51,19 +51,21 @@ def _local_axis(segments: SegmentSeries, context: "pd.DataFrame") -> TimeAxis:
     steps_per_day, rest = divmod(DAY, segments.step)
     if rest:
         raise SensorError("The sensors' step does not divide a day.", str(segments.step))
-    times = [segments.time_of(index) for index in range(len(segments))]
-    seconds_T = np.array([t.hour * 3600 + t.minute * 60 + t.second for t in times], dtype=np.int64)
-    holidays = _holidays(context, segments)
-    weekday_T = np.array(
-        [SUNDAY if t.date() in holidays else t.weekday() for t in times], dtype=np.int64
-    )
+    import pandas as pd
+
+    start = pd.Timestamp(segments.start).tz_convert("UTC")
+    times = pd.date_range(start, periods=len(segments), freq=segments.step)
+    local = times.tz_convert(segments.start.tzinfo)
+    seconds_T = np.asarray(local.hour * 3600 + local.minute * 60 + local.second, dtype=np.int64)
+    is_holiday_T = np.asarray(local.normalize().isin(_holidays(context, segments)))
+    weekday_T = np.where(is_holiday_T, SUNDAY, np.asarray(local.day_of_week, dtype=np.int64))
     slot_T: NDArray[np.int64] = seconds_T // int(segments.step.total_seconds())
-    return TimeAxis(slot_T, weekday_T, steps_per_day)
+    return TimeAxis(slot_T, weekday_T.astype(np.int64), steps_per_day)
 
 
-def _holidays(context: "pd.DataFrame", segments: SegmentSeries) -> set[object]:
-    """Local dates of the public holidays."""
+def _holidays(context: "pd.DataFrame", segments: SegmentSeries) -> list["pd.Timestamp"]:
+    """Local midnights of the public holidays."""
     if context.empty or "holiday" not in context:
-        return set()
+        return []
     times = context.loc[context["holiday"].astype(bool), "time"]
-    return set(times.dt.tz_convert(segments.start.tzinfo).dt.date)
+    return list(times.dt.tz_convert(segments.start.tzinfo).dt.normalize().unique())

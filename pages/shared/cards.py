@@ -53,6 +53,7 @@ QUESTIONS = (
         "The next hour",
         ":material/update:",
         "Given what just happened, what comes next, sensor by sensor?",
+        "pages/forecast.py",
     ),
 )
 

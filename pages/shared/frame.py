@@ -23,6 +23,7 @@ PAGES = (
     ("pages/city.py", "City", ":material/location_city:"),
     ("pages/sensors.py", "Missing sensors", ":material/sensors_off:"),
     ("pages/trips.py", "Changed demand", ":material/alt_route:"),
+    ("pages/forecast.py", "The next hour", ":material/update:"),
     ("pages/simulator.py", "Ask the simulator", ":material/traffic:"),
 )
 SIDEBAR_PX = 240

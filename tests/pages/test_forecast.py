@@ -1,0 +1,138 @@
+"""The page "The next hour", its jobs run at once in this process instead of by a worker."""
+
+from datetime import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from engine.cities.registry import open_city
+from engine.compute.handle import JobHandle
+from engine.compute.jobs import JobState
+from engine.compute.runner import find_function
+from engine.compute.service import ComputeService
+from engine.errors import EngineError
+from tests.small_forecasts import write_small_forecasts
+
+APP = str(Path(__file__).parents[2] / "app.py")
+
+
+class Inline:
+    """Runs each job when it is submitted, and remembers what was asked."""
+
+    def __init__(self):
+        self.scenarios = []
+        self.error = None
+
+    def submit(self, job):
+        self.scenarios.append(job.request)
+        handle = JobHandle(f"job{len(self.scenarios)}", job, lambda _: 0, lambda _: None)
+        steps = find_function(job.function)(job.request, SimpleNamespace())
+        try:
+            if self.error is not None:
+                raise self.error
+            while True:
+                next(steps)
+        except StopIteration as end:
+            handle.change(end.value, state=JobState.DONE, fraction=1.0)
+        except EngineError as error:
+            handle.change(state=JobState.FAILED, error=error)
+        return handle
+
+
+@pytest.fixture
+def jobs(small_data, data, monkeypatch):
+    """The small city has forecasts, and jobs run at once."""
+    if not (small_data / "weights" / "small-forecast.safetensors").exists():
+        write_small_forecasts(small_data / "weights", open_city("small"))
+    inline = Inline()
+    monkeypatch.setattr(ComputeService, "submit", lambda self, job: inline.submit(job))
+    return inline
+
+
+def run(city="small"):
+    page = AppTest.from_file(APP, default_timeout=120).switch_page("pages/forecast.py")
+    page.query_params["city"] = city
+    page.run()
+    assert not page.exception, page.exception
+    return page
+
+
+def texts(page):
+    shown = [*page.markdown, *page.caption, *page.info, *page.error]
+    return " ".join(element.value for element in shown).replace("\\", "")
+
+
+def curve(page):
+    """Names of the lines of the sensor's curve."""
+    import json
+
+    figures = [json.loads(found.proto.spec) for found in page.get("plotly_chart")]
+    return {line.get("name") for line in figures[0]["data"]}
+
+
+def test_the_page_answers_by_itself(jobs):
+    page = run()
+    assert len(jobs.scenarios) == 1
+    assert jobs.scenarios[0]["edits"] == []
+    assert {"measured", "forecast", "90 % band", "usual", "measured later"} <= curve(page)
+    assert "Off by on average, this hour" in texts(page)
+    assert [metric.label for metric in page.metric] == ["in 15 min", "in 30 min", "in 60 min"]
+
+
+def test_an_incident_beside_the_curve_is_a_lever(jobs):
+    page = run()
+    page.button(key="forecast-incident-here").click().run()
+    assert not page.exception
+    edits = jobs.scenarios[-1]["edits"]
+    assert [edit["kind"] for edit in edits] == ["scale-readings"]
+    assert edits[0]["factor"] == pytest.approx(0.4)
+    assert {"in your what-if", "without it"} <= curve(page)
+    page.button[[b.label for b in page.button].index("Undo all")].click().run()
+    assert jobs.scenarios[-1]["edits"] == []
+
+
+def test_levers_make_the_scenario(jobs):
+    page = run()
+    page.multiselect(key="forecast-silent-small").select("d1").run()
+    page.multiselect(key="forecast-closed-small").select("s2").run()
+    page.slider(key="forecast-shift-small").set_value(2).run()
+    page.selectbox(key="forecast-weekday-small").select(6).run()
+    asked = jobs.scenarios[-1]
+    assert [edit["kind"] for edit in asked["edits"]] == ["silence-sensors", "close-streets"]
+    assert asked["parameters"]["shift_min"] == 120
+    assert asked["parameters"]["weekday"] == 6
+    assert not page.exception
+
+
+def test_another_moment_is_asked_anew_and_the_same_is_not(jobs):
+    page = run()
+    page.run()
+    assert len(jobs.scenarios) == 1
+    page.slider(key="forecast-now-small").set_value(time(17, 0)).run()
+    assert jobs.scenarios[-1]["parameters"]["moment"].endswith("T17:00")
+
+
+def test_a_failure_is_said_and_the_levers_stay(jobs):
+    jobs.error = EngineError("The worker ran away.", "", "Ask again.")
+    page = run()
+    assert "The worker ran away" in " ".join(e.proto.title or e.value for e in page.error)
+    assert page.multiselect(key="forecast-incident-small").value == []
+
+
+def test_what_was_learned_is_made_when_asked_for(jobs):
+    page = run()
+    before = len(page.get("plotly_chart"))
+    page.toggle(key="forecast-learned").set_value(True).run()
+    assert not page.exception
+    assert jobs.scenarios[-1]["parameters"] == {"pictures": "ours"}
+    assert len(page.get("plotly_chart")) == before + 3
+
+
+def test_a_city_without_forecasts_says_so(data, monkeypatch):
+    import shutil
+
+    shutil.rmtree(data / "weights", ignore_errors=True)
+    page = run()
+    assert "no trained weights" in " ".join(found.proto.title for found in page.info)
