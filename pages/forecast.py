@@ -14,12 +14,12 @@ state = start_page("The next hour")
 with engine_errors():
     city = api.open_city(state.city_id)
     forecaster = api.find_forecaster(city)
-with st.container(horizontal=True, vertical_alignment="bottom"):
+with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
     st.title("The next hour", anchor=False, width="content")
-    st.caption(
-        f"{as_text(city.title)}: what comes next at every street sensor, given the last hour.",
-        width="content",
-    )
+    st.caption(as_text(city.title), width="content")
+    if forecaster is not None:
+        with engine_errors():
+            moment = draw_moment(city, forecaster)
 if forecaster is None:
     st.info(
         "Choose another city on the start page, or train them: "
@@ -30,10 +30,11 @@ if forecaster is None:
 
 with engine_errors():
     places = api.sensor_map(city, forecaster)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        moment = draw_moment(city, forecaster)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         levers = draw_whatif(city, forecaster, places)
     scenario = make_scenario(city, moment, levers)
     draw_answer(city, forecaster, places, scenario)
     draw_error_card(forecaster)
     draw_learned(city, forecaster, places)
+if city.metadata.notice:
+    st.caption(f":material/info: {as_text(city.metadata.notice)}")

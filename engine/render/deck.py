@@ -112,8 +112,8 @@ def cells_to_json(cells: Cells) -> dict[str, Any]:
     nearest = min(full, key=lambda i: float(np.abs(middles[i] - middles.mean(axis=0)).sum()))
     return {
         "kind": "h3",
-        "ids": list(cells.ids),
-        "names": list(cells.names),
+        # the browser shows them, and finds hexagons by their centres
+        "ids": list(cells.names or cells.ids),
         "centres": middles.ravel(),
         "outline": (rings[nearest] - middles[nearest]).ravel().tolist(),
     }

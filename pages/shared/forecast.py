@@ -62,7 +62,7 @@ def draw_moment(city: api.City, forecaster: api.Forecaster) -> datetime:
         format="HH:mm",
         key=f"forecast-now-{city.id}",
         persist_state="session",
-        width=250,
+        width=300,
         help=f"Local time, {city.metadata.timezone}. The networks see the hour before.",
     )
     chosen = day if isinstance(day, date) else usual.date()
@@ -75,6 +75,7 @@ def draw_whatif(city: api.City, forecaster: api.Forecaster, places: api.SensorMa
     sensors = [str(name) for name in forecaster.card["series"]["sensors"]]
     names = dict(zip(sensors, places.names, strict=True))
     edits: list[Edit] = []
+    st.markdown("**What if**", width="content")
     incident = _draw_incident(city, names)
     if incident is not None:
         edits.append(incident)
