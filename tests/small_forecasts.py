@@ -25,6 +25,8 @@ from engine.models.himnet.network import HimNet, HimNetConfig
 from engine.models.stid.network import STID, STIDConfig
 
 TEST_STEPS = 3 * 288
+CLOSURE = {"sensors": 10, "same_sign": 0.9, "slope": 0.5, "correlation": 0.8}
+"""As if a test closure had gone well: the lever is offered."""
 CHAIN = torch.diag(torch.ones(3), 1) + torch.diag(torch.ones(3), -1)
 
 
@@ -50,7 +52,11 @@ def write_small_forecasts(root: Path, city: City) -> Path:
         WeekdayProfile.fit(windows, tuple(range(7))),
         {name: calibrate(method.eval() if hasattr(method, "eval") else method, last, stride=40)
          for name, method in methods.items()},
-        {"name": "small-forecast", "data": {"city": city.id, "field": "speed_kmh"}},
+        {
+            "name": "small-forecast",
+            "data": {"city": city.id, "field": "speed_kmh"},
+            "assessment": {"closures": [{"title": "x", **CLOSURE}]},
+        },
     )  # fmt: skip
     path = root / f"{city.id}-forecast.safetensors"
     save_bundle(path, bundle)

@@ -27,6 +27,8 @@ METHODS = {
 """Every method in plain words, in the order of the error card."""
 
 PREVIEW = "stid"
+LEAST_RIGHT, LEAST_SIZE = 0.6, 0.1
+"""A lever is offered only where it moved the forecast as the simulator moved the city."""
 MINUTES_A_DAY = 1440
 MORNING, SATURDAY, HOUR = 8, 5, timedelta(hours=1)
 
@@ -84,6 +86,23 @@ class Forecaster:
         trained = self.card["methods"]
         simple = ("last-value", "historical-mean")
         return tuple(name for name in METHODS if name in trained or name in simple)
+
+    @property
+    def knows_closures(self) -> bool:
+        """Whether what is said of closed streets was right on the simulator's test closures.
+
+        In direction at most of the sensors that truly change, and not far too little.
+        """
+        tried = self.card.get("assessment", {}).get("closures", ())
+        judged = [row for row in tried if row["same_sign"] is not None]
+        sensors = sum(row["sensors"] for row in judged)
+        if not sensors or "ours" not in self.methods:
+            return False
+        right, size = (
+            sum(row["sensors"] * row[name] for row in judged) / sensors
+            for name in ("same_sign", "slope")
+        )
+        return right >= LEAST_RIGHT and size >= LEAST_SIZE
 
     @property
     def best(self) -> str:

@@ -150,9 +150,9 @@ def draw_clock(clock_7S: NDArray[np.integer], names: Sequence[str]) -> go.Figure
             base=day + 2,
             theta=theta,
             width=np.full(slots, 360 / slots),
-            marker={"color": [colors[group] for group in clock_7S[day]], "line": {"width": 0}},
+            marker={"color": [colors[int(group)] for group in clock_7S[day]], "line": {"width": 0}},
             text=[
-                f"{_WEEKDAYS[day]} {m // 60:02d}:{m % 60:02d}<br>{as_plain(names[g])}"
+                f"{_WEEKDAYS[day]} {m // 60:02d}:{m % 60:02d}<br>{as_plain(names[int(g)])}"
                 for m, g in zip(minutes, clock_7S[day], strict=True)
             ],
             hovertemplate="%{text}<extra></extra>",
@@ -218,7 +218,7 @@ def draw_places(
             mode="markers",
             marker={"color": color, "size": 9, "line": {"width": 1, "color": GREY}},
             name=as_plain(label),
-            text=[as_plain(names[sensor]) for sensor in inside],
+            text=[as_plain(names[int(sensor)]) for sensor in inside],
             hovertemplate="%{text}<extra></extra>",
         )
     ratio = 1 / float(np.cos(np.radians(positions_N2[:, 1].mean())))

@@ -106,6 +106,7 @@ def _describe(
     card = training_card(recipe.name, recipe.data, settings, seeds, seconds, rounded)
     return {
         "curve": [{key: round(value, 4) for key, value in row.items()} for row in chosen.curve],
+        "steps_done": last.step,
         "parameters": sum(p.numel() for p in last.averaged.parameters()),
         "metrics_held_out": card["metrics"],
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,

@@ -85,10 +85,10 @@ class ForecastRecipe:
 
     def published(self, method: str) -> PublishedRecipe:
         """HimNet's optimiser and schedule, as published where the recipe does not say otherwise."""
-        own = self.methods.get(method, {})
-        given = {name: own[name] for name in PUBLISHED_SETTINGS if name in own}
+        own, usual = self.methods.get(method, {}), PublishedRecipe()
         return PublishedRecipe(
-            **{n: tuple(v) if n == "milestones" else v for n, v in given.items()}
+            milestones=tuple(own.get("milestones", usual.milestones)),
+            sampling=float(own.get("sampling", usual.sampling)),
         )
 
     def facts(self, sensors: tuple[str, ...]) -> SeriesFacts:

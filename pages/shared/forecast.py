@@ -82,7 +82,7 @@ def draw_whatif(city: api.City, forecaster: api.Forecaster, places: api.SensorMa
     silent = _choose(f"forecast-silent-{city.id}", "Sensors off", ":material/sensors_off:", names)
     if silent:
         edits.append(SilenceSensors(silent))
-    if "ours" in forecaster.methods:
+    if forecaster.knows_closures:
         closed = _draw_streets(city, places)
         if closed:
             edits.append(CloseStreets(closed))
@@ -153,8 +153,8 @@ def _draw_streets(city: api.City, places: api.SensorMap) -> tuple[str, ...]:
     key = f"forecast-closed-{city.id}"
     with st.popover(_label(key, "Close streets"), icon=":material/block:"):
         st.caption(
-            "Closed from now on. Learned from simulated closures; the error card says how well. "
-            "Only Citybrush's own network sees this."
+            "Closed from now on. Learned from simulated closures; only Citybrush's own network "
+            "sees this, and the error card says how well."
         )
         chosen = st.multiselect(
             "Streets with a sensor",

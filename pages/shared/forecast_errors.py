@@ -32,7 +32,7 @@ def draw_error_card(forecaster: api.Forecaster) -> None:
             lines = {row.label: row.by_hour for row in card.methods}
             figure = draw_errors(list(range(24)), lines, "hour of the day", f"mean error, {unit}")
             st.plotly_chart(figure, key="errors-by-hour", alt="Mean error by hour of the day")
-        _draw_closures(card)
+        _draw_closures(card, is_offered=forecaster.knows_closures)
         described, terms = (str(card.data.get(name, "")) for name in ("description", "terms"))
         st.caption(as_text(f"Trained on: {described}. Terms: {terms}."))
 
@@ -68,9 +68,15 @@ def _rows(card: api.ForecastCard, step_min: float, unit: str) -> list[dict[str, 
     return rows
 
 
-def _draw_closures(card: api.ForecastCard) -> None:
+def _draw_closures(card: api.ForecastCard, *, is_offered: bool) -> None:
     if not card.closures:
         return
+    if not is_offered:
+        st.info(
+            "What this network says of closed streets is not what the simulator says, so closing "
+            "streets is no part of the what-if here. The page Ask the simulator answers that.",
+            icon=":material/block:",
+        )
     st.caption(
         "Closed streets: what it says of the simulator's test closures, at sensors whose speed "
         "truly changes by more than 2 km/h over the day."

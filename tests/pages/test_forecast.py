@@ -106,6 +106,17 @@ def test_levers_make_the_scenario(jobs):
     assert not page.exception
 
 
+def test_streets_are_closed_only_where_that_was_right(small_data, jobs):
+    card = small_data / "weights" / "small-forecast.json"
+    before = card.read_text()
+    card.write_text(before.replace('"same_sign": 0.9', '"same_sign": 0.4'))
+    try:
+        keys = {choice.key for choice in run().multiselect}
+    finally:
+        card.write_text(before)
+    assert keys == {"forecast-incident-small", "forecast-silent-small"}
+
+
 def test_another_moment_is_asked_anew_and_the_same_is_not(jobs):
     page = run()
     page.run()
