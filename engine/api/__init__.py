@@ -53,7 +53,7 @@ from engine.api.forecast_pictures import (
 from engine.api.forecast_view import (
     ForecastCard,
     ForecastErrors,
-    RangeGauge,
+    InputGauge,
     RangeLevel,
     SensorMap,
     forecast_card,
@@ -183,6 +183,7 @@ __all__ = [
     "ForecastErrors",
     "Forecaster",
     "History",
+    "InputGauge",
     "JobHandle",
     "MadeTrips",
     "Mask",

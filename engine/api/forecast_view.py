@@ -78,7 +78,7 @@ class RangeLevel(StrEnum):
 
 
 @dataclass(frozen=True)
-class RangeGauge:
+class InputGauge:
     """How unusual the input of an answer is.
 
     Args:
@@ -92,7 +92,7 @@ class RangeGauge:
     reasons: tuple[str, ...]
 
 
-def range_gauge(result: Result) -> RangeGauge:
+def range_gauge(result: Result) -> InputGauge:
     """The gauge of an answer's edited input."""
     metrics = result.metrics
     share = max(metrics["unusual_overall"], metrics["unusual_worst"])
@@ -112,9 +112,9 @@ def range_gauge(result: Result) -> RangeGauge:
             f"at most {CLOSED_IN_TRAINING:.0%} were."
         )
     if reasons:
-        return RangeGauge(RangeLevel.OUTSIDE, share, tuple(reasons))
+        return InputGauge(RangeLevel.OUTSIDE, share, tuple(reasons))
     level = RangeLevel.UNUSUAL if share > UNUSUAL else RangeLevel.ORDINARY
-    return RangeGauge(level, share, ())
+    return InputGauge(level, share, ())
 
 
 @dataclass(frozen=True)
