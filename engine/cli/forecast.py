@@ -198,7 +198,7 @@ def run_assess(args: argparse.Namespace) -> int:
 
     from engine.cli.forecast_city import assess_city
     from engine.models.forecast_bundle import save_bundle
-    from engine.models.weights import find_weights
+    from engine.models.installed import find_weights
 
     torch.set_num_threads(args.threads)
     path = find_weights(args.weights)

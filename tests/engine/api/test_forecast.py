@@ -1,5 +1,6 @@
 """Questions for the next hour, answered in this process."""
 
+import argparse
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -9,7 +10,6 @@ from engine import api
 from engine.cities import registry
 from engine.cities.registry import open_city
 from engine.cli import forecast as commands
-from engine.cli.forecast_city import assess_city
 from engine.domain import (
     CloseStreets,
     RemoveSensors,
@@ -19,7 +19,6 @@ from engine.domain import (
     edit_to_json,
 )
 from engine.errors import EngineError
-from engine.models.forecast_bundle import load_bundle, save_bundle
 from tests.small_city import START, write_small_city
 from tests.small_forecasts import TEST_STEPS, write_small_forecasts
 
@@ -43,6 +42,21 @@ def city(root, monkeypatch, tmp_path):
 
 def ask(*edits, moment=MOMENT, **more):
     return api.forecast_now(api.forecast_scenario("small", moment, edits, **more))
+
+
+def run_command(name, root, *words):
+    """``forecast assess`` or ``bench forecast`` with the small city's weights."""
+    parser = argparse.ArgumentParser()
+    areas = parser.add_subparsers()
+    if name == "bench":
+        commands.add_bench(areas)
+        before = ["forecast"]
+    else:
+        commands.add_commands(areas)
+        before = ["forecast", name]
+    weights = str(root / "weights" / "small-forecast.safetensors")
+    args = parser.parse_args([*before, "--weights", weights, *words])
+    assert args.run(args) == 0
 
 
 def test_the_answer_holds_all_methods_and_what_happened(city):
@@ -178,9 +192,7 @@ def test_pictures_group_places_and_times(city):
 
 
 def test_error_card_is_measured_on_days_kept_aside(root, city):
-    path = root / "weights" / "small-forecast.safetensors"
-    bundle = assess_city("small", load_bundle(path), stride=60)
-    save_bundle(path, bundle)
+    run_command("assess", root, "--city", "small", "--stride", "60")
     card = api.forecast_card(api.find_forecaster(city))
     assert [row.name for row in card.methods][:2] == ["ours", "paper"]
     usual = next(row for row in card.methods if row.name == "historical-mean")
@@ -190,14 +202,8 @@ def test_error_card_is_measured_on_days_kept_aside(root, city):
 
 
 def test_bench_takes_the_last_days_of_a_city(root, tmp_path, capsys):
-    import argparse
-
-    parser = argparse.ArgumentParser()
-    commands.add_bench(parser.add_subparsers())
-    words = ["forecast", "--weights", str(root / "weights" / "small-forecast.safetensors")]
-    words += ["--city", "small", "--stride", "60", "--methods", "historical-mean"]
-    args = parser.parse_args([*words, "--json", str(tmp_path / "out.json")])
-    assert args.run(args) == 0
+    words = ["--city", "small", "--stride", "60", "--methods", "historical-mean"]
+    run_command("bench", root, *words, "--json", str(tmp_path / "out.json"))
     assert "historical-mean" in capsys.readouterr().out
 
 
