@@ -1,5 +1,7 @@
 """The Changed-demand page's answer: maps, moving trips, the truth, plots, privacy and files."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
@@ -162,7 +164,7 @@ def _draw_maps(city: api.City, result: Result) -> None:
 
 def _sure_text(result: Result) -> str:
     figures = result.metrics
-    spread = result.arrays["maps/spread"]
+    spread = result.arrays["maps/spread"].astype(np.float64)
     typical = float(np.median(spread[spread > 0])) if (spread > 0).any() else 0.0
     text = (
         f"{figures['trips']:,.0f} trips were made for today's map and as many for the changed one, "
@@ -321,7 +323,7 @@ def _draw_files(result: Result) -> None:
         for kind, (words, mime) in FORMAT_WORDS.items():
             st.download_button(
                 words,
-                data=lambda kind=kind: api.export_trips(result, str(version), kind),
+                data=partial(api.export_trips, result, str(version), kind),
                 file_name=api.trips_file_name(result, str(version), kind),
                 mime=mime,
                 icon=":material/download:",

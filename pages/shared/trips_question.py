@@ -91,6 +91,12 @@ def draw_question(city: api.City) -> None:
                 seed=choices.seed,
             )
             ask(scenario, api.ask_trips)
+        if api.Method.MODEL not in api.trip_methods(city):
+            st.caption(
+                ":material/info: No model was trained for this city yet. Recorded trips that avoid "
+                "what you close are drawn until they fit your map; a way that nobody took before "
+                "cannot appear."
+            )
         st.caption(
             "Paint with the brush, block places, or choose **streets** in the map's tools and "
             "click those to close."
@@ -183,11 +189,8 @@ def _draw_method(city: api.City) -> api.Method:
         format_func=METHOD_WORDS.__getitem__,
         key=f"trips-method-{city.id}",
         persist_state="session",
-        help="The model makes new trips for the map. Recorded trips are drawn again until they "
-        "fit it: nothing new, but each one real. The answer compares both."
-        if len(methods) > 1
-        else "Recorded trips are drawn again until they fit the map: nothing new, but each one "
-        "real. No model was trained for this city yet.",
+        help="The trained model makes new trips for the map, where the city has one. Recorded "
+        "trips are drawn again until they fit it: nothing new, but each one real.",
     )
     return api.Method(chosen)
 

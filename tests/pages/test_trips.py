@@ -65,6 +65,7 @@ def test_the_question_is_asked_with_what_was_chosen(offline, monkeypatch):
     app = run("adlershof")
     assert app.title[0].value == "Changed demand"
     assert {metric.label for metric in app.metric} >= {"Today", "As painted"}
+    assert "No model was trained for this city yet" in words(app)
     (button,) = [b for b in app.button if b.label == "Make today's trips"]
     app.selectbox[0].select(256)
     button.click().run()
