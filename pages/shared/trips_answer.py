@@ -86,7 +86,8 @@ def _options(city: api.City, label: str) -> MapOptions:
 
 def _draw_figures(result: Result) -> None:
     figures = result.metrics
-    with st.container(horizontal=True, gap="large"):
+    longer_m = figures["mean_length_after_m"] - figures["mean_length_before_m"]
+    with st.container(horizontal=True, gap="small"):
         st.metric(
             "Traffic moved by your changes",
             f"{figures['moved']:.1%}",
@@ -104,7 +105,7 @@ def _draw_figures(result: Result) -> None:
         st.metric(
             "Mean trip",
             f"{figures['mean_length_after_m']:,.0f} m",
-            f"{figures['mean_length_after_m'] - figures['mean_length_before_m']:+,.0f} m",
+            f"{longer_m:+,.0f} m" if round(longer_m) else None,
             delta_color="off",
             width="content",
         )
