@@ -4,7 +4,8 @@ import streamlit as st
 
 from engine import api
 from pages.shared.frame import engine_errors, start_page
-from pages.shared.reconstruction import draw_answer, draw_more
+from pages.shared.reconstruction import draw_answer
+from pages.shared.reconstruction_more import draw_more
 from pages.shared.sensors import draw_mask, draw_moment, make_scenario
 from pages.shared.text import as_text
 

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 BAND = (0.05, 0.95)
 METHODS = {
     "ours": "Citybrush",
-    "paper": "The paper's method (DiffRecon)",
-    "historical-share": "Simple: usual pattern, scaled to what is seen",
-    "historical-mean": "Simple: the usual half hour, whatever is seen",
-    "nearest": "Simple: nearest sensor, spread evenly",
+    "paper": "DiffRecon, as published",
+    "historical-share": "Simple: usual pattern, scaled",
+    "historical-mean": "Simple: usual half hour",
+    "nearest": "Simple: nearest sensor",
     "bicubic": "Simple: smooth interpolation",
 }
 """Every method in plain words, in the order of the card."""

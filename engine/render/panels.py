@@ -19,7 +19,7 @@ from engine.render.palettes import ColorScale
 
 STREET = {"light": "rgba(24, 33, 43, 0.20)", "dark": "rgba(231, 236, 241, 0.22)"}
 OUTLINE = {"light": "rgba(24, 33, 43, 0.75)", "dark": "rgba(231, 236, 241, 0.8)"}
-_TITLE_PX, _LEGEND_PX, _GAP = 26, 44, 0.03
+_TITLE_PX, _LEGEND_PX, _GAP = 26, 46, 0.04
 _TYPICAL_WIDTH_PX = 500
 
 
@@ -49,7 +49,7 @@ def draw_panels(
     streets: NDArray[np.float64] | None = None,
     *,
     theme: str = "light",
-    columns: int = 3,
+    columns: int = 2,
 ) -> go.Figure:
     """Flat maps with linked axes; hidden areas are outlined on all of them.
 
@@ -74,12 +74,13 @@ def draw_panels(
     _, lat = grid.center
     ratio = (grid.north - grid.south) / ((grid.east - grid.west) * cos(radians(lat)))
     row_px = _TYPICAL_WIDTH_PX / columns * ratio + _TITLE_PX + _LEGEND_PX
+    between_px = _TITLE_PX + _LEGEND_PX
     figure = make_subplots(
         rows,
         columns,
         subplot_titles=[as_plain(panel.title) for panel in panels],
         horizontal_spacing=_GAP,
-        vertical_spacing=(_TITLE_PX + _LEGEND_PX) / (rows * row_px) if rows > 1 else 0,
+        vertical_spacing=between_px / (rows * row_px - between_px) if rows > 1 else 0,
     )
     for number, panel in enumerate(panels):
         place = {"row": number // columns + 1, "col": number % columns + 1}
