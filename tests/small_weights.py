@@ -25,7 +25,7 @@ def write_small_weights(root: Path, trained_on: City, name: str = "", **data: st
         name: of the file; the city's id if empty.
         data: more of the card's data.
     """
-    flows = flows_of_field(trained_on.field("flow"))
+    flows = flows_of_field(trained_on.field("flow"), trained_on.context())
     config = Config(
         GRID.rows // 4,
         GRID.cols // 4,
@@ -40,6 +40,8 @@ def write_small_weights(root: Path, trained_on: City, name: str = "", **data: st
         heads=2,
         latents=3,
         residual_width=16,
+        use_conditions=True,
+        day_kinds=flows.num_day_kinds,
     )
     networks = build_networks(config, 0)
     generator = torch.Generator()

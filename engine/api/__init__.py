@@ -94,6 +94,7 @@ from engine.api.reconstruction_sensors import (
     sensor_ranking,
 )
 from engine.api.reconstruction_stream import StreamedFrame, reconstruct_steps
+from engine.api.reconstruction_supposing import Supposed, suppose
 from engine.api.reconstruction_view import (
     Conditions,
     Earlier,
@@ -206,6 +207,7 @@ __all__ = [
     "Shown",
     "Span",
     "StreamedFrame",
+    "Supposed",
     "TripsFormat",
     "Week",
     "WeekMaps",
@@ -285,6 +287,7 @@ __all__ = [
     "sensor_ranking",
     "simulated_days",
     "step_times",
+    "suppose",
     "trip_methods",
     "trips_file_name",
     "trips_scenario",

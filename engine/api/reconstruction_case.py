@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.api.reconstruction_supposing import suppose_context, supposed_of
 from engine.cities import City
 from engine.cities.registry import open_city
 from engine.domain import Aggregation, FieldSeries, Grid, Question, RemoveSensors, Scenario
@@ -120,7 +121,10 @@ class Case:
 
     def _context(self) -> "pd.DataFrame | None":
         """The city's calendar and weather, where the weights know kinds of days."""
-        return self.city.context() if self.model.config.day_kinds > 1 else None
+        if self.model.config.day_kinds <= 1:
+            return None
+        when = self.model.field.time_of(self.index)
+        return suppose_context(self.city.context(), when, supposed_of(self.scenario))
 
     def observe(self, lags: tuple[int, ...]) -> Observations:
         """What a model that looks back at these lags may know.
@@ -386,6 +390,7 @@ def open_case(scenario: Scenario) -> Case:
         EngineError: the city, field, weights, time or mask do not fit each other.
     """
     sampling_of(scenario)
+    supposed_of(scenario)
     mask = mask_of(scenario)
     city = open_city(scenario.city_id)
     field = str(scenario.parameters.get("field", DEFAULT_FIELD))

@@ -24,6 +24,8 @@ PATTERNS = {
     api.Pattern.RANDOM: "Random",
     api.Pattern.QUARTER: "Quarter",
 }
+WEATHERS = {"dry": "dry", "light-rain": "light rain", "heavy-rain": "heavy rain"}
+DAYS = {"a public holiday": True, "no holiday": False}
 HISTORIES = {
     api.History.NEVER: "Never existed",
     api.History.UNTIL_NOW: "Worked until now",
@@ -40,6 +42,7 @@ class Moment:
         when: its beginning, local time.
         history: what earlier readings there are of the missing sensors.
         sampling: samples, steps and seed.
+        supposed: conditions that are not as they were.
         is_live: answer after every stroke.
     """
 
@@ -47,6 +50,7 @@ class Moment:
     when: datetime
     history: api.History
     sampling: api.Sampling
+    supposed: api.Supposed
     is_live: bool
 
 
@@ -102,7 +106,7 @@ def draw_moment(city: api.City, model: api.Model) -> tuple[Moment, bool]:
             help=f"Local time, {city.metadata.timezone}. The mask stays; the map is computed anew.",
         )
         index, when = steps[number]
-        _draw_conditions(city, when)
+        supposed = _draw_conditions(city, model, when)
         part = _choose_part()
         with st.popover("Advanced", icon=":material/tune:", help="Samples, steps, seed, history"):
             history, sampling, is_live = _draw_advanced(city)
@@ -111,7 +115,7 @@ def draw_moment(city: api.City, model: api.Model) -> tuple[Moment, bool]:
             ":material/school: The model was trained on this day: errors look smaller here than "
             f"on new days. From {_held_out_day(model):%-d %B %Y} on, nothing was trained on."
         )
-    return Moment(index, when, history, sampling, is_live), part == PAINT
+    return Moment(index, when, history, sampling, supposed, is_live), part == PAINT
 
 
 def _held_out_day(model: api.Model) -> date:
@@ -133,18 +137,49 @@ def _draw_day(city: api.City, model: api.Model) -> date:
     return day if isinstance(day, date) else first
 
 
-def _draw_conditions(city: api.City, when: datetime) -> None:
+def _draw_conditions(city: api.City, model: api.Model, when: datetime) -> api.Supposed:
+    """Kind of day and weather of the moment, and what the user supposes instead."""
     found = api.conditions_at(city, when)
     if found is None:
-        return
-    kind = "public holiday" if found.is_holiday else found.day_type
-    rain = f", {found.rain_mm_h:.1f} mm/h" if found.rain_mm_h else ""
-    st.markdown(
-        f":material/event: {when:%A}, {as_text(kind)}  \n"
-        f":material/partly_cloudy_day: {found.temperature_c:.0f} °C, "
-        f"{as_text(found.weather)}{rain}",
-        width="content",
+        return api.Supposed()
+    nothing = "as it was"
+    with st.popover(_conditions_text(city, found, when), icon=":material/partly_cloudy_day:"):
+        rain = f", {found.rain_mm_h:.1f} mm/h" if found.rain_mm_h else ""
+        kind = "public holiday" if found.is_holiday else found.day_type
+        st.markdown(
+            f"{when:%A %-d %B}: {as_text(kind)}, {as_text(found.weather)}{rain}, "
+            f"{found.temperature_c:.0f} °C"
+        )
+        if not model.config.use_conditions:
+            st.caption("These weights do not look at weather and holidays.")
+            return api.Supposed()
+        weather = st.selectbox(
+            "Suppose the weather were",
+            [nothing, *WEATHERS],
+            format_func=lambda name: WEATHERS.get(name, name),
+            key=f"sensors-weather-{city.id}",
+            persist_state="session",
+        )
+        holiday = st.selectbox(
+            "Suppose the day were",
+            [nothing, *DAYS],
+            key=f"sensors-holiday-{city.id}",
+            persist_state="session",
+        )
+        st.caption(
+            "The sensors' counts stay what they were. The truth, where it is known, is that of "
+            "the day as it was."
+        )
+    return api.Supposed(None if weather == nothing else weather, DAYS.get(holiday))
+
+
+def _conditions_text(city: api.City, found: api.Conditions, when: datetime) -> str:
+    store = component_state()
+    changed = any(
+        store.get(f"sensors-{name}-{city.id}", "as it was") != "as it was"
+        for name in ("weather", "holiday")
     )
+    return f"{when:%a}, {found.temperature_c:.0f} °C{', supposed' if changed else ''}"
 
 
 def _draw_advanced(city: api.City) -> tuple[api.History, api.Sampling, bool]:
@@ -316,9 +351,10 @@ def _take_file(key: str, loaded: str, shape: tuple[int, int]) -> None:
 def make_scenario(city: api.City, moment: Moment, mask: api.Mask) -> Scenario | None:
     """The question; None where no sensor is missing, or none is left, and why is shown."""
     try:
-        return api.reconstruct_scenario(
+        scenario = api.reconstruct_scenario(
             city.id, moment.when, mask, sampling=moment.sampling, history=moment.history
         )
+        return api.suppose(scenario, moment.supposed)
     except EngineError as error:
         st.info(as_text(error.fix), title=as_text(error.what), icon=":material/brush:")
         return None

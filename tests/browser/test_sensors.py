@@ -1,4 +1,4 @@
-"""The page "Missing sensors", opened and used as a planner does; its answers are those of the API."""
+"""The page "Missing sensors", used as a planner does; its answers are those of the API."""
 
 import csv
 import io

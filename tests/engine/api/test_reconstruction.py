@@ -57,7 +57,7 @@ def test_kinds_are_those_of_the_models():
 def test_the_answer_is_that_of_the_system_itself(small, sensors_data):
     result = api.reconstruct(ask())
     system = load_reconstructor(sensors_data / "weights" / "small.safetensors")
-    flows = flows_of_field(small.field("flow"))
+    flows = flows_of_field(small.field("flow"), small.context())
     seen = observe(flows, np.array([INDEX]), MASK[None], system.config.lags)
     *_, expected = system.reconstruct(seen, 3, 9, 2)
     for name in ("estimate", "lower", "upper", "samples", "coarse"):
@@ -131,6 +131,40 @@ def test_history_is_that_of_the_working_sensors_or_as_chosen(small):
     first_day = open_case(ask(when=START + timedelta(hours=2))).observe(lags)
     assert first_day.past_observed[0, 0].any()
     assert not first_day.past_observed[0, 1].any()
+
+
+def test_supposed_conditions_reach_the_model_and_nothing_else(small):
+    real = open_case(ask()).observe((1, 48))
+    supposed = api.Supposed("heavy-rain", is_holiday=True, temperature_c=30)
+    scenario = api.suppose(ask(), supposed)
+    seen = open_case(scenario).observe((1, 48))
+    np.testing.assert_array_equal(seen.coarse, real.coarse)
+    _, holiday, weather, temperature, rain = seen.conditions[0]
+    assert (holiday, weather, temperature, rain) == (1, 2, 30, 6)
+    assert seen.slots[0] == real.slots[0] + 2 * 48
+    assert seen.past_slots[0].tolist() == [real.past_slots[0, 0] + 2 * 48, real.past_slots[0, 1]]
+    one, other = api.reconstruct(ask()), api.reconstruct(scenario)
+    assert not np.array_equal(one.arrays["estimate"], other.arrays["estimate"])
+    np.testing.assert_array_equal(one.arrays["truth"], other.arrays["truth"])
+    assert api.suppose(ask(), api.Supposed()) == ask()
+    # the city's own table is untouched
+    assert not small.context()["holiday"].any()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"suppose_weather": "frogs"},
+        {"suppose_temperature_c": 99.0},
+        {"suppose_temperature_c": "warm"},
+        {"suppose_holiday": "maybe"},
+    ],
+)
+def test_what_cannot_be_supposed_is_refused(small, change):
+    scenario = ask()
+    edited = dataclasses.replace(scenario, parameters={**scenario.parameters, **change})
+    with pytest.raises(ScenarioError):
+        api.reconstruct(edited)
 
 
 def test_the_card_counts_hidden_cells_only(small):
@@ -301,9 +335,8 @@ def test_a_city_without_truth_gets_the_same_map_and_no_errors(small, coarse, sen
     assert "truth" not in result.arrays
     assert api.error_card(result) is None
     system = load_reconstructor(sensors_data / "weights" / "small.safetensors")
-    seen = observe(
-        flows_of_field(small.field("flow")), np.array([INDEX]), MASK[None], system.config.lags
-    )
+    flows = flows_of_field(small.field("flow"), coarse.context())
+    seen = observe(flows, np.array([INDEX]), MASK[None], system.config.lags)
     np.testing.assert_array_equal(result.arrays["estimate"], system.estimate(seen)[0])
     model = api.find_model(coarse)
     assert model.fine.shape == (16, 16)
