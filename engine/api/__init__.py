@@ -63,7 +63,14 @@ from engine.api.forecast_view import (
     sensor_map,
 )
 from engine.api.reconstruction import ask_reconstruct, read_reconstruction, reconstruct
-from engine.api.reconstruction_card import ErrorCard, MethodErrors, error_card, hidden_cells
+from engine.api.reconstruction_card import (
+    ErrorCard,
+    MethodErrors,
+    Oddity,
+    error_card,
+    hidden_cells,
+    oddity_of,
+)
 from engine.api.reconstruction_case import (
     Case,
     History,
@@ -192,6 +199,7 @@ __all__ = [
     "MethodErrors",
     "Model",
     "NextSensors",
+    "Oddity",
     "Pattern",
     "Pictures",
     "Place",
@@ -260,6 +268,7 @@ __all__ = [
     "mask_to_csv",
     "mask_to_json",
     "next_sensors",
+    "oddity_of",
     "open_case",
     "open_city",
     "painted_edits",

@@ -13,6 +13,7 @@ R x C fine cells; vehicles or whatever the field counts, per step):
 ``totals``             (I, J) observed totals; NaN where the sensor is missing
 ``truth``              (R, C) the true map, where the city knows it
 ``method/NAME``        (R, C) the map of another method: the paper's, and simple baselines
+``oddity``             (I, J) how far each cell is outside of what was trained on; above 1 is far
 """
 
 import time
@@ -36,6 +37,7 @@ from engine.models.observations import Observations
 
 if TYPE_CHECKING:
     from engine.diffusion.reverse import SamplingStep
+    from engine.evaluation.familiarity import Unfamiliarity
     from engine.evaluation.reconstruction import Estimator
     from engine.models.diffrecon.ours.system import Reconstruction, Reconstructor
     from engine.models.diffrecon.paper.system import PaperReconstructor
@@ -130,6 +132,9 @@ def _answer(case: Case, device: str, check: Check) -> Steps:
     if paper is not None:
         others["paper"] = paper.mean(0)
     arrays |= {f"method/{name}": values for name, values in others.items()}
+    oddity = _find_oddity(system, seen)
+    if oddity is not None:
+        arrays["oddity"] = oddity.cells
     metrics = score_methods(case, last, others, paper)
     metrics["conservation"] = last.conservation
     metrics["evaluations"] = float(last.evaluations)
@@ -141,6 +146,9 @@ def _answer(case: Case, device: str, check: Check) -> Steps:
         "device": device,
         "seconds": round(time.perf_counter() - began_s, 3),
     }
+    if oddity is not None:
+        metrics["oddity"] = oddity.overall
+        manifest["oddity"] = "\n".join(oddity.reasons)
     return {"arrays": arrays, "metrics": metrics, "manifest": manifest}
 
 
@@ -178,6 +186,13 @@ def sample_ours(
         yield step
 
 
+def _find_oddity(system: "Reconstructor", seen: Observations) -> "Unfamiliarity | None":
+    """How far the question lies outside of what was trained on; None where nobody measured."""
+    from engine.evaluation.familiarity import score_familiarity
+
+    return next(iter(score_familiarity(system, seen)), None)
+
+
 def _baselines(system: "Reconstructor", seen: Observations) -> dict[str, "Maps"]:
     from engine.models.baselines.historical import HistoricalMean, HistoricalShare
     from engine.models.baselines.interpolation import Bicubic, NearestFill
@@ -204,10 +219,9 @@ def _ask_paper(case: Case, check: Check) -> Generator[Progress, None, "np.ndarra
     yield Progress(SAMPLES_SHARE, "The paper's method on the same cells")
     system = _load_paper(installed)
     check()
+    seen = case.observe(all_lags(system.config))
     with one_thread():
-        return system.sample(
-            case.observe(all_lags(system.config)), case.scenario.seed, PAPER_SAMPLES, PAPER_STEPS
-        )
+        return system.sample(seen, case.scenario.seed, PAPER_SAMPLES, PAPER_STEPS, check)
 
 
 def load_ours(installed: Installed, device: str) -> "Reconstructor":

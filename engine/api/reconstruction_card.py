@@ -139,6 +139,35 @@ def error_card(result: Result, unit: str = "") -> ErrorCard | None:
     return ErrorCard(rows, int(hidden.sum()), mean, verdict, simple.mae < ours.mae)
 
 
+@dataclass(frozen=True, eq=False)
+class Oddity:
+    """How far a question lies outside of what the model was trained on.
+
+    Args:
+        overall: above 1 an answer needs a warning.
+        cells: (I, J) the same for each coarse cell.
+        reasons: why, in plain words, the strongest first.
+    """
+
+    overall: float
+    cells: Maps
+    reasons: tuple[str, ...]
+
+    @property
+    def needs_warning(self) -> bool:
+        """Whether the question is outside."""
+        return self.overall > 1
+
+
+def oddity_of(result: Result) -> Oddity | None:
+    """The out-of-range score of an answer; None where it was not measured for these weights."""
+    if "oddity" not in result.arrays:
+        return None
+    text = str(result.manifest.get("oddity") or "")
+    cells = np.asarray(result.arrays["oddity"], dtype=np.float32)
+    return Oddity(result.metrics["oddity"], cells, tuple(filter(None, text.split("\n"))))
+
+
 def hidden_cells(result: Result) -> NDArray[np.bool_]:
     """(R, C) bool, True below a missing sensor."""
     missing = np.isnan(np.asarray(result.arrays["totals"], dtype=np.float64))

@@ -6,10 +6,12 @@ import streamlit as st
 
 from engine import api
 from engine.domain import Question, Result, Scenario
+from pages.shared import cache
 from pages.shared.reconstruction_sensors import draw_sensor_questions
 from pages.shared.state import get_state
 from pages.shared.text import as_text
 
+MOST_NAMED = 6
 FILES = {
     api.ExportKind.CSV: "CSV",
     api.ExportKind.GEOPARQUET: "GeoParquet",
@@ -23,11 +25,30 @@ def draw_more(city: api.City, scenario: Scenario | None) -> None:
     if answered is None or answered.result is None or answered.scenario.city_id != city.id:
         return
     case = api.open_case(answered.scenario)
+    _draw_oddity(city, case, answered.result)
     _draw_card(case, answered.result, is_old=answered.scenario != scenario)
     draw_sensor_questions(city, case)
     with st.expander("What the model knows of earlier", icon=":material/history:"):
         _draw_history(case)
     _draw_downloads(case, answered.result)
+
+
+def _draw_oddity(city: api.City, case: api.Case, result: Result) -> None:
+    """A warning where the question is outside of what the model has seen, and where on the map."""
+    oddity = api.oddity_of(result)
+    if oddity is None:
+        st.caption("It was not measured for these weights what is unusual: there is no warning.")
+        return
+    if not oddity.needs_warning:
+        return
+    names = cache.coarse_sensor_names(city, case.model)
+    odd = [name for name, value in zip(names, oddity.cells.ravel(), strict=True) if value > 1]
+    where = f" Most unusual: {', '.join(odd[:MOST_NAMED])}." if odd else ""
+    st.warning(
+        as_text(f"{' '.join(oddity.reasons)}{where}"),
+        title="Outside of what the model has seen: do not rely on this answer",
+        icon=":material/explore_off:",
+    )
 
 
 def _draw_card(case: api.Case, result: Result, is_old: bool) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine import api
-from engine.api.reconstruction import run
+from engine.api.reconstruction import PAPER_SAMPLES, PAPER_STEPS, run
 from engine.api.reconstruction_case import OURS, PAPER, open_case
 from engine.cities import CityWriter, registry
 from engine.domain import FieldSeries, Grid, RemoveSensors
@@ -25,10 +25,11 @@ from engine.errors import (
 from engine.models.baselines.historical import HistoricalShare
 from engine.models.diffrecon.ours.system import KIND, load_reconstructor
 from engine.models.diffrecon.paper.system import KIND as PAPER_KIND
+from engine.models.diffrecon.paper.system import all_lags, load_paper
 from engine.models.flows import coarsen, flows_of_field
 from engine.models.observations import observe
 from tests.small_city import START, flow_values
-from tests.small_weights import write_small_weights
+from tests.small_weights import write_small_paper, write_small_weights
 
 WHEN = START + timedelta(days=17, hours=8)
 INDEX = 17 * 48 + 16
@@ -198,6 +199,36 @@ def test_a_better_model_is_said_to_be_better(small):
     card = api.error_card(dataclasses.replace(result, metrics=metrics))
     assert not card.is_beaten
     assert "50 % less" in card.verdict
+
+
+def test_the_papers_method_stands_on_the_card_where_it_is_installed(
+    small, sensors_data, tmp_path, monkeypatch
+):
+    shutil.copytree(sensors_data, tmp_path / "data")
+    monkeypatch.setenv(registry.DATA_VARIABLE, str(tmp_path / "data"))
+    path = write_small_paper(tmp_path / "data" / "weights", small)
+    result = api.reconstruct(ask())
+    system = load_paper(path)
+    drawn = system.sample(
+        open_case(ask()).observe(all_lags(system.config)), 3, PAPER_SAMPLES, PAPER_STEPS
+    )
+    np.testing.assert_array_equal(result.arrays["method/paper"], drawn.mean(0))
+    card = api.error_card(result)
+    assert [row.name for row in card.rows][:2] == ["ours", "paper"]
+    assert card.rows[1].coverage90 is not None
+    assert card.rows[1].crps < card.rows[1].mae
+    # and a job stops within it
+    calls = []
+
+    def check():
+        calls.append(1)
+        if len(calls) == 12:
+            raise JobCancelledError("The job was cancelled.")
+
+    context = SimpleNamespace(device="cpu", raise_if_cancelled=check)
+    steps = run(ask(sampling=api.Sampling(samples=2, steps=1)).to_json(), context)
+    with pytest.raises(JobCancelledError):
+        list(steps)
 
 
 def test_a_cancelled_job_stops_between_two_evaluations(small):

@@ -1,5 +1,6 @@
 """From observations to samples of the complete fine map, as the paper does it."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,12 @@ class PaperReconstructor:
 
     @torch.no_grad()
     def sample(
-        self, seen: Observations, seed: int = 0, samples: int = 4, evaluations: int | None = None
+        self,
+        seen: Observations,
+        seed: int = 0,
+        samples: int = 4,
+        evaluations: int | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> Maps:
         """Samples of one frame's complete fine map.
 
@@ -106,6 +112,7 @@ class PaperReconstructor:
             seed: sample i depends on (seed, i) alone.
             samples: how many.
             evaluations: per stage; None takes all of the chain's steps.
+            check: called before each evaluation; may raise to stop.
 
         Returns:
             (samples, R, C) counts.
@@ -117,13 +124,17 @@ class PaperReconstructor:
             raise InputError("One frame is reconstructed at a time.", f"{len(seen)} frames")
         one = sequences_of(seen, self.config, self._usual, self.scale)
         chunks = [
-            self._sample_chunk(one, (seed, first), evaluations)
+            self._sample_chunk(one, (seed, first), evaluations, check)
             for first in range(0, samples, CHUNK)
         ]
         return torch.cat(chunks)[:samples].numpy()
 
     def _sample_chunk(
-        self, one: Sequences, seeds: tuple[int, int], evaluations: int | None
+        self,
+        one: Sequences,
+        seeds: tuple[int, int],
+        evaluations: int | None,
+        check: Callable[[], None],
     ) -> Tensor:
         """A whole chunk of samples, (CHUNK, R, C) counts; the context is read once for all steps.
 
@@ -134,16 +145,28 @@ class PaperReconstructor:
         generators = [sample_generator(seed, first + row, "paper") for row in range(CHUNK)]
         seen = one.repeated(CHUNK)
         points = _repeated([self.stages.completion.context(one)] * CHUNK)
+
+        def complete(x_t: Tensor, t_B: Tensor) -> Tensor:
+            check()
+            noise: Tensor = self.stages.completion(x_t, t_B, seen, points)
+            return noise
+
         coarse = self._run(
-            lambda x_t, t_B: self.stages.completion(x_t, t_B, seen, points),
+            complete,
             lambda x_0: keep_observed(x_0.clamp(-LARGEST_ROOT, LARGEST_ROOT), seen),
             shape,
             generators,
             evaluations,
         )
         patterns = _repeated([self.stages.inference.context(row[None], one) for row in coarse])
+
+        def infer(x_t: Tensor, t_B: Tensor) -> Tensor:
+            check()
+            noise: Tensor = self.stages.inference(x_t, t_B, coarse, seen, patterns)
+            return noise
+
         fine = self._run(
-            lambda x_t, t_B: self.stages.inference(x_t, t_B, coarse, seen, patterns),
+            infer,
             lambda x_0: x_0.clamp(-LARGEST_ROOT, LARGEST_ROOT),
             (shape[0] * n, shape[1] * n),
             generators,
