@@ -30,17 +30,23 @@ def draw_answer(city: api.City, scenario: Scenario | None, *, in_3d: bool, is_li
         is_live: ask as soon as the question changes.
     """
     if scenario is not None:
-        if is_live:
-            asked = follow(scenario, api.ask_reconstruct)
-        else:
-            asked = st.button("Reconstruct", type="primary", icon=":material/play_arrow:")
-            if asked:
-                ask(scenario, api.ask_reconstruct)
+        asked = is_live and follow(scenario, api.ask_reconstruct)
+        if not _is_dealt_with(scenario) and st.button(
+            "Reconstruct", type="primary", icon=":material/play_arrow:"
+        ):
+            ask(scenario, api.ask_reconstruct)
+            asked = True
         if asked:
             wait_for_estimate(KEY, PREVIEW_WAIT_S)
     draw_problem(Question.RECONSTRUCT)
     refresh = REFRESH_S if KEY in get_state().asked else None
     st.fragment(_draw_shown, run_every=refresh)(city, scenario, in_3d)
+
+
+def _is_dealt_with(scenario: Scenario) -> bool:
+    """Whether this very question is being answered, or has been."""
+    known = (get_state().asked.get(KEY), get_state().answered.get(KEY))
+    return any(one is not None and one.scenario == scenario for one in known)
 
 
 def _draw_shown(city: api.City, scenario: Scenario | None, in_3d: bool) -> None:

@@ -163,9 +163,12 @@ def test_a_job_that_fails_is_shown_once_and_not_asked_again(jobs):
     page.run()
     assert len(jobs.scenarios) == 1
     jobs.error = None
-    page = paint(page, [(1, 1)])
+    next(b for b in page.button if b.label == "Reconstruct").click().run()
     assert not page.error
     assert len(jobs.scenarios) == 2
+    page = paint(page, [(1, 1)])
+    assert len(jobs.scenarios) == 3
+    assert not [b for b in page.button if b.label == "Reconstruct"]
 
 
 def test_3d_maps_show_truth_result_error_and_uncertainty(jobs):

@@ -2,14 +2,18 @@
 
 import csv
 import io
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from types import SimpleNamespace
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
 from engine import api
 from engine.api import reconstruction_day, reconstruction_sensors
+from engine.api.reconstruction_view import VALID_SHARE
+from engine.cities import registry
+from engine.cli import train
 from engine.errors import EngineError, MaskError, ScenarioError
 from tests.engine.api.test_reconstruction import INDEX, MASK, WHEN, ask
 from tests.small_city import START, flow_values
@@ -103,6 +107,7 @@ def test_times_conditions_and_history_around_a_question(small, case):
     steps = api.day_steps(model, date(2024, 9, 19))
     assert [index for index, _ in steps] == list(range(17 * 48, 18 * 48))
     assert api.held_out_from(model) == 17 * 48
+    assert VALID_SHARE == train.VALID_SHARE
     found = api.conditions_at(small, WHEN)
     assert (found.weather, found.temperature_c, found.is_holiday) == ("dry", 15.0, False)
     assert api.conditions_at(small, START - timedelta(days=9)) is None
@@ -156,3 +161,22 @@ def test_sensors_are_named_after_their_longest_street(small):
     assert names[0].split(" · ")[0] == "A1"
     assert names[15].split(" · ")[0] == "D4"
     assert {"Ahornallee", "Domplatz"} <= {name.split(" · ")[-1] for name in names}
+
+
+def test_the_shipped_weights_warn_of_the_absurd_and_not_of_the_ordinary(monkeypatch, tmp_path):
+    monkeypatch.setenv(registry.DATA_VARIABLE, str(tmp_path))
+    when = datetime(2025, 6, 18, 8, tzinfo=ZoneInfo("Europe/Berlin"))
+    ordinary = api.pattern_mask((8, 8), api.Pattern.FIXED, 0.4)
+    absurd = np.zeros((8, 8), bool)
+    absurd[0, 0] = True
+    few = api.Sampling(samples=2, steps=1)
+    found = [
+        api.oddity_of(
+            api.reconstruct(api.reconstruct_scenario("adlershof", when, mask, sampling=few))
+        )
+        for mask in (ordinary, absurd)
+    ]
+    assert [one.needs_warning for one in found] == [False, True]
+    assert found[0].reasons == ()
+    assert any("missing" in reason for reason in found[1].reasons)
+    assert found[1].cells.shape == (8, 8)
