@@ -60,7 +60,7 @@ def jobs(small_data, data, monkeypatch):
 
 
 def run(city="small"):
-    page = AppTest.from_file(APP, default_timeout=60).switch_page("pages/sensors.py")
+    page = AppTest.from_file(APP, default_timeout=300).switch_page("pages/sensors.py")
     page.query_params["city"] = city
     return page.run()
 
