@@ -186,7 +186,8 @@ def can_reconstruct(city: City, field: str = DEFAULT_FIELD) -> bool:
 
 def _fit(installed: Installed, field: FieldSeries) -> Model:
     config = Config.from_json(_mapping(installed.card.get("config"), installed.name))
-    if field.aggregation is not Aggregation.SUM or not _same_unit(installed, field):
+    unit = installed.source.get("unit", field.unit)
+    if field.aggregation is not Aggregation.SUM or unit != field.unit:
         raise FieldError(
             "The field is in another unit than the weights were trained on.",
             f"{field.unit}; weights {installed.source.get('unit', 'counts that add up')}",
@@ -213,10 +214,6 @@ def _mapping(value: object, name: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise WeightsError("The weights' card is incomplete.", name)
     return value
-
-
-def _same_unit(installed: Installed, field: FieldSeries) -> bool:
-    return installed.source.get("unit", field.unit) == field.unit
 
 
 def coarse_totals(model: Model, index: int) -> Maps:
