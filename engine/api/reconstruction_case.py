@@ -228,8 +228,7 @@ def _flows_until(
     model: Model, index: int, longest: int, context: "pd.DataFrame | None"
 ) -> tuple[FlowSeries, int]:
     """The part of the field that a question needs, and where in it the question's frame begins."""
-    field = model.field
-    first = max(0, index - longest)
+    field, first = model.field, max(0, index - longest)
     part = FieldSeries(
         field.name,
         field.values[first : index + 1],
