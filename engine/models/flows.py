@@ -116,6 +116,14 @@ class FlowSeries:
         known = self.conditions[np.maximum(starts, 0)]
         return np.where((starts >= 0)[..., None], known, np.float32(np.nan))
 
+    @cached_property
+    def coarse_frames(self) -> Maps:
+        """The coarse map of the frame at every beginning, (num_starts, I, J) counts per frame."""
+        n, (rows, cols) = self.magnification, self.coarse_shape
+        blocks = self.values.reshape(len(self.values), rows, n, cols, n).sum((2, 4))
+        steps = (blocks[offset : self.num_starts + offset] for offset in range(self.window))
+        return np.asarray(sum(steps), dtype=np.float32)
+
     def part(self, first: int, last: int | None = None) -> "FlowSeries":
         """The base steps from ``first`` up to ``last``; its days are counted on."""
         chosen = slice(first, last)

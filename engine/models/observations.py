@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.errors import FieldError, MaskError
-from engine.models.flows import FlowSeries, Index, Maps, coarsen
+from engine.models.flows import FlowSeries, Index, Maps
 from engine.models.masks import Mask
 from engine.models.moments import NUM_CONDITIONS, Conditions
 
@@ -95,9 +95,9 @@ def observe(
     earlier = starts[:, None] - np.asarray(lags, dtype=np.int64)[None, :]
     known = earlier >= 0
     past = np.zeros((*earlier.shape, *series.coarse_shape), dtype=np.float32)
-    past[known] = coarsen(series.frames(earlier[known]), series.magnification)
+    past[known] = series.coarse_frames[earlier[known]]
     return Observations(
-        coarsen(series.frames(starts), series.magnification),
+        series.coarse_frames[starts],
         masks[:, 0],
         series.slots(starts),
         past,
@@ -107,13 +107,16 @@ def observe(
     )
 
 
-def observe_in_order(series: FlowSeries, masks: Mask, lags: Sequence[int] = ()) -> Observations:
+def observe_in_order(
+    series: FlowSeries, masks: Mask, lags: Sequence[int] = (), every: int = 1
+) -> Observations:
     """All regular frames of a series, each with the earlier frames as they were observed then.
 
     Args:
         series: the truth.
         masks: (B, I, J) bool, one per regular frame.
         lags: as in :func:`observe`, multiples of the series' window.
+        every: only each ``every``-th frame; the others are still history.
 
     Raises:
         MaskError: not one mask per frame.
@@ -121,7 +124,7 @@ def observe_in_order(series: FlowSeries, masks: Mask, lags: Sequence[int] = ()) 
     starts = series.regular_starts()
     if len(masks) != len(starts):
         raise MaskError("There is not one mask per frame.", f"{len(masks)}, {len(starts)}")
-    order = np.arange(len(starts))
+    order = np.arange(0, len(starts), every)
     back = np.asarray([0, *lags], dtype=np.int64) // series.window
     chosen = np.maximum(order[:, None] - back[None, :], 0)
-    return observe(series, starts, masks[chosen], lags)
+    return observe(series, starts[order], masks[chosen], lags)
