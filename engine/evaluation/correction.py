@@ -30,6 +30,8 @@ def measure_correction(
 ) -> Correction:
     """The correction that lowers the mean absolute and the root mean square error, both alike.
 
+    None at all where factors of one half of the days do not help on the other half.
+
     Args:
         system: trained networks; its own correction is not used.
         series: days that were not trained on.
@@ -38,6 +40,7 @@ def measure_correction(
         seed: of the masks; other than the benchmark's.
     """
     truth = series.frames(series.regular_starts())
+    halves: list[Tensor] = []
     columns: tuple[list[Tensor], ...] = ([], [], [], [])
     for number, name in enumerate(masks):
         drawn = named_masks(name, len(truth), series.coarse_shape, seed)
@@ -48,12 +51,34 @@ def measure_correction(
             condition = system.condition(part[first : first + BATCH])
             fine = torch.stack([mean.fine for mean in system.means(condition)]).mean(0)
             known = torch.from_numpy(np.ascontiguousarray(true[first : first + BATCH]))
+            halves.append(torch.arange(first, first + len(known)) < len(part) // 2)
             row = (fine, condition.coarse, condition.observed, known.to(fine.device))
             for column, values in zip(columns, row, strict=True):
                 column.append(values)
-    fine, coarse, observed, target = (torch.cat(column) for column in columns)
-    sides = fit_factors(fine, coarse, observed, target).tolist()
+    maps = tuple(torch.cat(column) for column in columns)
+    if not _helps_elsewhere(maps, torch.cat(halves).to(maps[0].device)):
+        return Correction()
+    sides = fit_factors(*maps).tolist()
     return Correction(tuple(sides[0]), tuple(sides[1]))
+
+
+def _helps_elsewhere(maps: Sequence[Tensor], is_early: Tensor) -> bool:
+    """Whether factors that were fitted on one half of the days lower the other half's errors."""
+    change = 0.0
+    for fitted_on, tried_on in ((is_early, ~is_early), (~is_early, is_early)):
+        factors = fit_factors(*(part[fitted_on] for part in maps))
+        other = [part[tried_on] for part in maps]
+        before = _errors(*other, factors=torch.zeros_like(factors))
+        change += float((_errors(*other, factors=factors) / before).sum()) - 2
+    return change < 0
+
+
+def _errors(
+    fine: Tensor, coarse: Tensor, observed: Tensor, truth: Tensor, factors: Tensor
+) -> Tensor:
+    """Mean absolute and root mean square error of the corrected maps, (2,) counts."""
+    gap = corrected(fine, coarse, observed, factors) - truth
+    return torch.stack([gap.abs().mean(), gap.square().mean().sqrt()]).clamp_min(1e-6)
 
 
 def fit_factors(fine: Tensor, coarse: Tensor, observed: Tensor, truth: Tensor) -> Tensor:
@@ -68,17 +93,13 @@ def fit_factors(fine: Tensor, coarse: Tensor, observed: Tensor, truth: Tensor) -
     Returns:
         (2, number of knots) logarithms.
     """
-
-    def errors(factors: Tensor) -> Tensor:
-        gap = corrected(fine, coarse, observed, factors) - truth
-        return torch.stack([gap.abs().mean(), gap.square().mean().sqrt()])
-
     factors = torch.zeros(2, len(KNOTS), device=fine.device, requires_grad=True)
     optimiser = torch.optim.Adam([factors], lr=LEARNING_RATE)
-    before = errors(factors).detach().clamp_min(1e-6)
+    before = _errors(fine, coarse, observed, truth, factors).detach()
     for _ in range(STEPS):
         optimiser.zero_grad()
-        loss = (errors(factors) / before).sum() + DECAY * factors.square().mean()
+        errors = _errors(fine, coarse, observed, truth, factors)
+        loss = (errors / before).sum() + DECAY * factors.square().mean()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     return factors.detach()

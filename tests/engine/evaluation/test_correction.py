@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from engine.errors import WeightsError
-from engine.evaluation.correction import fit_factors, measure_correction
+from engine.evaluation.correction import _helps_elsewhere, fit_factors, measure_correction
 from engine.models.conservation import block_sums
 from engine.models.diffrecon.ours.config import Config
 from engine.models.diffrecon.ours.correction import KNOTS, Correction, corrected
@@ -70,6 +70,16 @@ def test_a_system_with_its_correction_is_no_worse_on_its_own_days():
     system.correction = measure_correction(system, days, masks=("fix40",), every=1)
     after = errors_of(system.estimate(seen), truth)
     assert sum(after) < sum(before)
+
+
+def test_a_correction_that_does_not_carry_over_is_not_made():
+    rate, truth, observed, coarse = some_maps()
+    is_early = torch.arange(len(rate)) < len(rate) // 2
+    # what helps one half is the opposite of what helps the other
+    twisted = torch.where(is_early[:, None, None], 0.5 * rate, 2 * rate)
+    everywhere = torch.zeros_like(observed)
+    assert not _helps_elsewhere((twisted, coarse, everywhere, truth), is_early)
+    assert _helps_elsewhere((0.5 * rate, coarse, everywhere, truth), is_early)
 
 
 def test_plain_values_and_back():
