@@ -68,13 +68,13 @@ def _helps_elsewhere(maps: Sequence[Tensor], is_early: Tensor) -> bool:
     for fitted_on, tried_on in ((is_early, ~is_early), (~is_early, is_early)):
         factors = fit_factors(*(part[fitted_on] for part in maps))
         other = [part[tried_on] for part in maps]
-        before = _errors(*other, factors=torch.zeros_like(factors))
-        change += float((_errors(*other, factors=factors) / before).sum()) - 2
+        before = _errors(torch.zeros_like(factors), *other)
+        change += float((_errors(factors, *other) / before).sum()) - 2
     return change < 0
 
 
 def _errors(
-    fine: Tensor, coarse: Tensor, observed: Tensor, truth: Tensor, factors: Tensor
+    factors: Tensor, fine: Tensor, coarse: Tensor, observed: Tensor, truth: Tensor
 ) -> Tensor:
     """Mean absolute and root mean square error of the corrected maps, (2,) counts."""
     gap = corrected(fine, coarse, observed, factors) - truth
@@ -95,10 +95,10 @@ def fit_factors(fine: Tensor, coarse: Tensor, observed: Tensor, truth: Tensor) -
     """
     factors = torch.zeros(2, len(KNOTS), device=fine.device, requires_grad=True)
     optimiser = torch.optim.Adam([factors], lr=LEARNING_RATE)
-    before = _errors(fine, coarse, observed, truth, factors).detach()
+    before = _errors(factors, fine, coarse, observed, truth).detach()
     for _ in range(STEPS):
         optimiser.zero_grad()
-        errors = _errors(fine, coarse, observed, truth, factors)
+        errors = _errors(factors, fine, coarse, observed, truth)
         loss = (errors / before).sum() + DECAY * factors.square().mean()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
