@@ -20,16 +20,20 @@ from engine.training.paper import fit_scale
 from tests.small_city import GRID
 
 
-def write_small_weights(root: Path, trained_on: City, name: str = "", **data: str) -> Path:
+def write_small_weights(
+    root: Path, trained_on: City, name: str = "", has_calendar: bool = True, **data: str
+) -> Path:
     """Write weights of a city below ``root``.
 
     Args:
         root: folder of weights.
         trained_on: whose field "flow" gives the mean day.
         name: of the file; the city's id if empty.
+        has_calendar: whether kinds of days and weather are known to them.
         data: more of the card's data.
     """
-    flows = flows_of_field(trained_on.field("flow"), trained_on.context())
+    context = trained_on.context() if has_calendar else None
+    flows = flows_of_field(trained_on.field("flow"), context)
     config = Config(
         GRID.rows // 4,
         GRID.cols // 4,
@@ -44,7 +48,7 @@ def write_small_weights(root: Path, trained_on: City, name: str = "", **data: st
         heads=2,
         latents=3,
         residual_width=16,
-        use_conditions=True,
+        use_conditions=has_calendar,
         day_kinds=flows.num_day_kinds,
     )
     networks = build_networks(config, 0)

@@ -63,14 +63,14 @@ def measure_correction(
 
 
 def _helps_elsewhere(maps: Sequence[Tensor], is_early: Tensor) -> bool:
-    """Whether factors that were fitted on one half of the days lower the other half's errors."""
-    change = 0.0
+    """Whether factors fitted on one half of the days lower both errors of the other half."""
+    change = torch.zeros(2)
     for fitted_on, tried_on in ((is_early, ~is_early), (~is_early, is_early)):
         factors = fit_factors(*(part[fitted_on] for part in maps))
         other = [part[tried_on] for part in maps]
         before = _errors(torch.zeros_like(factors), *other)
-        change += float((_errors(factors, *other) / before).sum()) - 2
-    return change < 0
+        change += (_errors(factors, *other) / before - 1).cpu()
+    return bool((change <= 0).all())
 
 
 def _errors(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine import api
-from engine.api.reconstruction import PAPER_SAMPLES, PAPER_STEPS, run
+from engine.api.reconstruction import PAPER_SAMPLES, PAPER_STEPS, one_thread, run
 from engine.api.reconstruction_case import OURS, PAPER, open_case
 from engine.cities import CityWriter, registry
 from engine.domain import FieldSeries, Grid, RemoveSensors
@@ -209,9 +209,9 @@ def test_the_papers_method_stands_on_the_card_where_it_is_installed(
     path = write_small_paper(tmp_path / "data" / "weights", small)
     result = api.reconstruct(ask())
     system = load_paper(path)
-    drawn = system.sample(
-        open_case(ask()).observe(all_lags(system.config)), 3, PAPER_SAMPLES, PAPER_STEPS
-    )
+    seen = open_case(ask()).observe(all_lags(system.config))
+    with one_thread():
+        drawn = system.sample(seen, 3, PAPER_SAMPLES, PAPER_STEPS)
     np.testing.assert_array_equal(result.arrays["method/paper"], drawn.mean(0))
     card = api.error_card(result)
     assert [row.name for row in card.rows][:2] == ["ours", "paper"]

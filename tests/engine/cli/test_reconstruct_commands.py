@@ -37,10 +37,12 @@ def run(tmp_path, *words, out="maps.npz"):
     return code, path
 
 
-def asked(step, mask=MASK, history=api.History.NEVER):
+def asked(step, mask=MASK, history=api.History.NEVER, weights=""):
     when = START + timedelta(minutes=30) * step
     sampling = api.Sampling(samples=9, steps=2, seed=3)
-    scenario = api.reconstruct_scenario("small", when, mask, sampling=sampling, history=history)
+    scenario = api.reconstruct_scenario(
+        "small", when, mask, sampling=sampling, history=history, weights=weights
+    )
     return api.reconstruct(scenario)
 
 
@@ -224,9 +226,9 @@ def test_a_field_in_another_unit_is_refused(small, tmp_path, mask_file, capsys):
 
 
 @pytest.fixture
-def from_file(small, sensors_data, tmp_path):
-    """Weights that say how to read a research file, and such a file."""
-    system = load_reconstructor(sensors_data / "weights" / "small.safetensors")
+def from_file(small, tmp_path):
+    """Weights that say how to read a research file, which has no calendar, and such a file."""
+    system = load_reconstructor(write_small_weights(tmp_path, small, has_calendar=False))
     recipe = {"rows": [0, 16], "cols": [0, 16], "channel": 0, "slots_per_day": 48}
     system.card = {**system.card, "name": "file", "field": {**recipe, "first_slot": 0}}
     weights = tmp_path / "file.safetensors"
@@ -242,8 +244,9 @@ def test_a_file_of_frames_is_answered_alike(from_file, tmp_path, mask_file):
     code, path = run(tmp_path, *words)
     assert code == 0
     with np.load(path) as maps:
-        np.testing.assert_array_equal(maps["estimate"][1], asked(65).arrays["estimate"])
-        np.testing.assert_array_equal(maps["lower"][1], asked(65).arrays["lower"])
+        answer = asked(65, weights=str(weights))
+        np.testing.assert_array_equal(maps["estimate"][1], answer.arrays["estimate"])
+        np.testing.assert_array_equal(maps["lower"][1], answer.arrays["lower"])
 
 
 @pytest.mark.parametrize(
