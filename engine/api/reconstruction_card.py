@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BAND = (0.05, 0.95)
 METHODS = {
     "ours": "Citybrush",
-    "paper": "DiffRecon, as published",
+    "paper": "DiffRecon, the paper's method",
     "historical-share": "Simple: usual pattern, scaled",
     "historical-mean": "Simple: usual half hour",
     "nearest": "Simple: nearest sensor",

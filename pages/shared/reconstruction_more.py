@@ -101,7 +101,7 @@ def _draw_table(card: api.ErrorCard, unit: str) -> None:
         ],
         hide_index=True,
         column_config={
-            "Method": st.column_config.TextColumn(width="large"),
+            "Method": st.column_config.TextColumn(width="medium"),
             "Mean error": number(format="%.2f", help="Mean absolute error."),
             "RMSE": number(format="%.2f", help="Root mean square error: large errors count more."),
             "CRPS": number(

@@ -14,7 +14,6 @@ from tests.browser.citymap.driving import MapDriver
 from tests.small_city import START, write_small_city
 from tests.small_weights import write_small_weights
 
-pytestmark = pytest.mark.slow
 FIRST_MS = 240_000  # the workers load torch for their first answer
 DAY = START + timedelta(days=17)
 
