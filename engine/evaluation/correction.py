@@ -10,7 +10,7 @@ from engine.evaluation.calibration import MASKS
 from engine.models.diffrecon.ours.correction import KNOTS, Correction, corrected
 from engine.models.diffrecon.ours.system import Reconstructor
 from engine.models.flows import FlowSeries
-from engine.models.masks import named_masks
+from engine.models.masks import Mask, named_masks
 from engine.models.observations import observe_in_order
 
 STEPS = 80
@@ -30,7 +30,8 @@ def measure_correction(
 ) -> Correction:
     """The correction that lowers the mean absolute and the root mean square error, both alike.
 
-    None at all where factors of one half of the days do not help on the other half.
+    None at all where factors of one half of the days do not help on the other half, where other
+    masks are drawn.
 
     Args:
         system: trained networks; its own correction is not used.
@@ -43,7 +44,7 @@ def measure_correction(
     halves: list[Tensor] = []
     columns: tuple[list[Tensor], ...] = ([], [], [], [])
     for number, name in enumerate(masks):
-        drawn = named_masks(name, len(truth), series.coarse_shape, seed)
+        drawn = _masks_of_halves(name, len(truth), series.coarse_shape, seed)
         seen = observe_in_order(series, drawn, system.config.lags)
         chosen = slice(number % every, None, every)
         part, true = seen[chosen], truth[chosen]
@@ -60,6 +61,12 @@ def measure_correction(
         return Correction()
     sides = fit_factors(*maps).tolist()
     return Correction(tuple(sides[0]), tuple(sides[1]))
+
+
+def _masks_of_halves(name: str, count: int, shape: tuple[int, int], seed: int) -> Mask:
+    """Masks of which the second half of the days has other ones of the same pattern."""
+    early, late = (named_masks(name, count, shape, number) for number in (seed, seed + 1))
+    return np.concatenate([early[: count // 2], late[count // 2 :]])
 
 
 def _helps_elsewhere(maps: Sequence[Tensor], is_early: Tensor) -> bool:
