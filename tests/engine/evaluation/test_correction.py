@@ -58,18 +58,21 @@ def test_totals_stay_and_nothing_is_negative():
     assert torch.allclose(block_sums(maps, 2)[observed], coarse[observed], rtol=1e-5)
 
 
-def test_a_system_with_its_correction_is_no_worse_on_its_own_days():
-    series = small_series(days=4)
+def test_a_system_gets_a_correction_where_it_is_biased_and_none_where_it_is_not():
+    series = small_series(days=16)
     config = Config(4, 4, 2, 12, 1, (0, 1), 1, (1, 12), width=16, blocks=1, heads=2, latents=3)
-    task = ReconstructionTask(series.part(0, 24), series.part(24), config, 0)
-    system = task.system([task.network])
-    days = series.part(24)
-    seen = observe_in_order(days, named_masks("fix40", 24, (4, 4), 1), config.lags)
+    task = ReconstructionTask(series.part(0, 96), series.part(96), config, 0)
+    system, days = task.system([task.network]), series.part(96)
+    assert measure_correction(system, days, masks=("random60",), every=1) == Correction()
+    with torch.no_grad():
+        task.network.mean.leave.bias[-1] = 0.7  # doubles every missing total
+    system.correction = measure_correction(system, days, masks=("random60",), every=1)
+    assert max(system.correction.missing[2:6]) < 0
+    seen = observe_in_order(days, named_masks("random60", 96, (4, 4), 7), config.lags)
     truth = days.frames(days.regular_starts())
-    before = errors_of(system.estimate(seen), truth)
-    system.correction = measure_correction(system, days, masks=("fix40",), every=1)
     after = errors_of(system.estimate(seen), truth)
-    assert sum(after) < sum(before)
+    system.correction = Correction()
+    assert sum(after) < sum(errors_of(system.estimate(seen), truth))
 
 
 def test_a_correction_that_does_not_carry_over_is_not_made():
