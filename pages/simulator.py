@@ -4,11 +4,11 @@ import streamlit as st
 
 from engine import api
 from engine.domain import Question
-from pages.shared.asking import draw_problem, draw_progress
+from pages.shared.asking import choose_part, draw_problem, draw_progress
 from pages.shared.citymap import preload
 from pages.shared.frame import engine_errors, start_page
 from pages.shared.text import as_text
-from pages.shared.whatif import ANSWER, QUESTION, choose_part, draw_answer, draw_question
+from pages.shared.whatif import ANSWER, QUESTION, draw_answer, draw_question
 
 state = start_page("Ask the simulator")
 with st.sidebar:
@@ -27,7 +27,7 @@ if not api.can_simulate(city):
     )
     st.stop()
 
-part = choose_part(city)
+part = choose_part(Question.SIMULATE, city.id, (QUESTION, ANSWER))
 if part == QUESTION:
     with engine_errors():
         draw_question(city)

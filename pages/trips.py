@@ -4,11 +4,11 @@ import streamlit as st
 
 from engine import api
 from engine.domain import Question
-from pages.shared.asking import draw_problem, draw_progress
+from pages.shared.asking import choose_part, draw_problem, draw_progress
 from pages.shared.frame import engine_errors, start_page
 from pages.shared.text import as_text
 from pages.shared.trips_answer import draw_answer, draw_growing
-from pages.shared.trips_question import ANSWER, QUESTION, choose_part, draw_question
+from pages.shared.trips_question import ANSWER, QUESTION, draw_question
 
 state = start_page("Changed demand")
 with engine_errors():
@@ -26,7 +26,7 @@ if not api.can_make_trips(city):
     )
     st.stop()
 
-part = choose_part(city)
+part = choose_part(Question.TRAJECTORIES, city.id, (QUESTION, ANSWER))
 if part == QUESTION:
     with engine_errors():
         draw_question(city)

@@ -123,3 +123,29 @@ def draw_problem(question: Question, topic: str = "") -> None:
     state, key = get_state(), topic_key(question, topic)
     if key in state.failed and key not in state.asked:
         show_error(state.failed[key])
+
+
+def choose_part(question: Question, city_id: str, parts: tuple[str, str]) -> str:
+    """The question or its answer: one map at a time. A new answer is shown at once.
+
+    Args:
+        question: which kind.
+        city_id: the page's city; an answer about another one is not offered.
+        parts: what the question and its answer are called.
+    """
+    asking, answer = parts
+    answered = get_state().answered.get(question)
+    if answered is None or answered.result is None or answered.scenario.city_id != city_id:
+        return asking
+    return str(
+        st.segmented_control(
+            "Part",
+            parts,
+            default=answer,
+            required=True,
+            label_visibility="collapsed",
+            # the answer's digest in the key: a new answer begins with its own default
+            key=f"part-{question}-{answered.result.digest[:12]}",
+            persist_state="session",
+        )
+    )

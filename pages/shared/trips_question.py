@@ -8,7 +8,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from engine import api
-from engine.domain import CloseStreets, Edit, Question
+from engine.domain import CloseStreets, Edit
 from pages.shared import cache
 from pages.shared.asking import ask
 from pages.shared.citymap import (
@@ -18,7 +18,6 @@ from pages.shared.citymap import (
     StreetChoice,
     paint_occupancy,
 )
-from pages.shared.state import get_state
 from pages.shared.text import as_text
 
 QUESTION, ANSWER = "Your changes", "What would follow"
@@ -46,25 +45,6 @@ class Choices:
     method: api.Method
     num_trips: int
     seed: int
-
-
-def choose_part(city: api.City) -> str:
-    """The question or its answer: one map at a time. A new answer is shown at once."""
-    answered = get_state().answered.get(Question.TRAJECTORIES)
-    if answered is None or answered.result is None or answered.scenario.city_id != city.id:
-        return QUESTION
-    return str(
-        st.segmented_control(
-            "Part",
-            (QUESTION, ANSWER),
-            default=ANSWER,
-            required=True,
-            label_visibility="collapsed",
-            # the answer's digest in the key: a new answer begins with its own default
-            key=f"trips-part-{answered.result.digest[:12]}",
-            persist_state="session",
-        )
-    )
 
 
 def draw_question(city: api.City) -> None:

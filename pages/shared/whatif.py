@@ -37,25 +37,6 @@ FIGURES: tuple[tuple[str, str, str, Sense], ...] = (
 )
 
 
-def choose_part(city: api.City) -> str:
-    """The question or its answer: one map at a time. A new answer is shown at once."""
-    answered = get_state().answered.get(Question.SIMULATE)
-    if answered is None or answered.result is None or answered.scenario.city_id != city.id:
-        return QUESTION
-    return str(
-        st.segmented_control(
-            "Part",
-            (QUESTION, ANSWER),
-            default=ANSWER,
-            required=True,
-            label_visibility="collapsed",
-            # the answer's digest in the key: a new answer begins with its own default
-            key=f"part-{answered.result.digest[:12]}",
-            persist_state="session",
-        )
-    )
-
-
 def draw_question(city: api.City) -> None:
     """Streets on the map, day and hours beside it; the button asks."""
     left, right = st.columns([3, 2], gap="medium")
