@@ -1,26 +1,16 @@
-"""Page: choose a city, see what it holds, go to a question."""
+"""The server, and the page that opens first: choose a city, see what it holds, go to a question.
+
+``streamlit run app.py`` imports this file as a module for the server, and runs it as a script
+whenever someone looks at the start page.
+"""
 
 import streamlit as st
 
-from pages.shared import cache
-from pages.shared.cards import draw_city, draw_questions
-from pages.shared.citymap import preload
-from pages.shared.frame import engine_errors, start_page
+from pages.shared.serving import page_routes, warm_server
 
-state = start_page("Start")
-st.title("Paint a what-if onto a city, and see what follows", anchor=False)
+if __name__ == "__main__":
+    from pages.shared.start import draw_start
 
-with engine_errors():
-    cards = cache.city_cards()
-if not cards:
-    st.info(
-        "`python -m engine simulate adlershof` makes the embedded one.",
-        title="There is no city on this machine",
-    )
-for card in cards:
-    draw_city(card, is_chosen=card.city_id == state.city_id)
-
-st.header("Questions", anchor=False)
-draw_questions()
-with st.sidebar:
-    preload()
+    draw_start()
+else:
+    app = st.App(__file__, routes=page_routes(), lifespan=warm_server)

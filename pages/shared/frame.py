@@ -14,18 +14,11 @@ import streamlit as st
 
 from engine.errors import EngineError
 from pages.shared.compute import draw_compute
+from pages.shared.navigation import PAGES
 from pages.shared.state import AppState, get_state
 from pages.shared.text import as_text
 
 BRAND = Path(__file__).resolve().parents[2] / "assets" / "brand"
-PAGES = (
-    ("app.py", "Start", ":material/home:"),
-    ("pages/city.py", "City", ":material/location_city:"),
-    ("pages/sensors.py", "Missing sensors", ":material/sensors_off:"),
-    ("pages/trips.py", "Changed demand", ":material/alt_route:"),
-    ("pages/forecast.py", "The next hour", ":material/update:"),
-    ("pages/simulator.py", "Ask the simulator", ":material/traffic:"),
-)
 SIDEBAR_PX = 240
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,5 @@
 /** The coloured cells of one view: colours and heights in flat arrays that go to the GPU as they are. */
-import {ColumnLayer} from '@deck.gl/layers';
-import {COLUMN_MATERIAL} from './scene.js';
+import {CellMesh, PrismLayer} from './prisms.js';
 
 const COVERAGE = 0.95;
 const MIN_HEIGHT = 0.004; // a column of no height would be drawn dark
@@ -9,9 +8,7 @@ export class CellSheet {
   constructor(id, topology) {
     this.id = id;
     this.topology = topology;
-    const positions = new Float64Array(topology.count * 3);
-    for (let i = 0; i < topology.count; i++) positions.set(topology.centre(i), i * 3);
-    this.positions = {value: positions, size: 3};
+    this.mesh = new CellMesh(topology, COVERAGE);
     this.colors = new Uint8ClampedArray(topology.count * 4);
     this.heights = new Float32Array(topology.count);
     this.version = {};
@@ -23,17 +20,13 @@ export class CellSheet {
     if (is3d) {
       for (let i = 0; i < values.length; i++) this.heights[i] = Math.max(MIN_HEIGHT, scale.height(values[i]));
     }
-    this.data = {
-      length: this.topology.count,
-      // a new wrapper around the same array tells deck.gl that its content changed
-      attributes: {getPosition: this.positions, getFillColor: {value: this.colors, size: 4}, getElevation: {value: this.heights, size: 1}},
-    };
+    this.mesh.show(this.colors, this.heights, is3d);
+    this.version = {};
   }
 
   layer({opacity, is3d, heightM}) {
-    return new ColumnLayer({
-      id: this.id, data: this.data, vertices: this.topology.shape, diskResolution: this.topology.shape.length,
-      radius: 1, coverage: COVERAGE, extruded: is3d, elevationScale: heightM, opacity, material: COLUMN_MATERIAL, flatShading: false,
+    return new PrismLayer({
+      id: this.id, data: this.mesh, mesh: this.mesh, version: this.version, is3d, heightM, opacity,
       parameters: is3d ? {cullMode: 'none'} : {depthCompare: 'always'},
     });
   }

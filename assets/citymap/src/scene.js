@@ -1,5 +1,5 @@
 /** One deck.gl canvas with one to four views that share a camera. */
-import {AmbientLight, Deck, DirectionalLight, LightingEffect, LinearInterpolator, MapView, WebMercatorViewport} from '@deck.gl/core';
+import {Deck, LinearInterpolator, MapView, WebMercatorViewport} from '@deck.gl/core';
 import {SharedDevice} from './device.js';
 import {element} from './dom.js';
 import {prefersReducedMotion} from './theme.js';
@@ -7,13 +7,6 @@ import {prefersReducedMotion} from './theme.js';
 const TRANSITION_MS = 350;
 const MAX_ZOOM = 20;
 const MAX_PIXEL_RATIO = 2;
-
-/** Light from above leaves the top of a column in its legend's colour and shades its sides. */
-const lighting = () => new LightingEffect({
-  ambient: new AmbientLight({color: [255, 255, 255], intensity: 1.35}),
-  above: new DirectionalLight({color: [255, 255, 255], intensity: 1.0, direction: [-0.35, -0.6, -1.6]}),
-});
-export const COLUMN_MATERIAL = {ambient: 0.46, diffuse: 0.44, shininess: 12, specularColor: [18, 18, 18]};
 
 export class Scene {
   /** -> a scene in `host`, or null where the browser has no WebGL 2. */
@@ -36,7 +29,7 @@ export class Scene {
     this.controller = true;
     this.renderCount = 0;
     this.deck = new Deck({
-      parent: host, device: device.device, _canvases: [this.canvas], views: this.#views(), viewState: this.camera, layers: [], effects: [lighting()],
+      parent: host, device: device.device, _canvases: [this.canvas], views: this.#views(), viewState: this.camera, layers: [],
       useDevicePixels: ratio, _pickable: false,
       getCursor: () => 'inherit',
       layerFilter: ({layer, viewport}) => belongsTo(layer, viewport.id),

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 FOLDER: Final = Path(__file__).resolve().parents[3] / "assets" / "citymap"
 PACKAGE: Final = "citybrush"
 NAME: Final = f"{PACKAGE}.citymap"
+SCRIPT_ADDRESS: Final = f"./_stcore/bidi-components/{NAME}/citymap.js"
 PRELOAD_KEY: Final = "citymap-preload"
 MANIFEST: Final = ComponentManifest(PACKAGE, "1", [ComponentConfig("citymap", "dist")])
 
 
-def _declare() -> None:
+def declare() -> None:
     """Tell this server where the component's files are."""
     manager = get_bidi_component_manager()
     if manager.get_component_path(NAME) is None:
@@ -49,7 +50,7 @@ def mount(key: str, payload: bytes, *states: str) -> Mapping[str, Any]:
         payload: the message to the browser.
         states: names of what the browser may tell.
     """
-    _declare()
+    declare()
     callbacks: dict[str, Any] = {f"on_{name}_change": _nothing for name in states}
     result = _renderer()(key=key, data=payload, height="content", **callbacks)
     return {name: _mapping(getattr(result, name, None)) for name in states}
@@ -57,7 +58,7 @@ def mount(key: str, payload: bytes, *states: str) -> Mapping[str, Any]:
 
 def preload() -> None:
     """Let the browser load the map's script now, while Python still works on what it will show."""
-    _declare()
+    declare()
     _renderer()(key=PRELOAD_KEY, height="content")
 
 
