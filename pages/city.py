@@ -3,14 +3,11 @@
 import streamlit as st
 
 from engine import api
-from pages.shared.citymap import preload
 from pages.shared.frame import engine_errors, start_page
 from pages.shared.text import as_text
 from pages.shared.traffic import draw_choices, draw_map, draw_place
 
 state = start_page("City")
-with st.sidebar:
-    preload()
 with engine_errors():
     city = api.open_city(state.city_id)
 with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -5,14 +5,11 @@ import streamlit as st
 from engine import api
 from engine.domain import Question
 from pages.shared.asking import choose_part, draw_problem, draw_progress
-from pages.shared.citymap import preload
 from pages.shared.frame import engine_errors, start_page
 from pages.shared.text import as_text
 from pages.shared.whatif import ANSWER, QUESTION, draw_answer, draw_question
 
 state = start_page("Ask the simulator")
-with st.sidebar:
-    preload()
 with engine_errors():
     city = api.open_city(state.city_id)
 st.title("Close streets, ask the simulator", anchor=False)

@@ -13,6 +13,7 @@ from pathlib import Path
 import streamlit as st
 
 from engine.errors import EngineError
+from pages.shared.citymap import preload
 from pages.shared.compute import draw_compute
 from pages.shared.navigation import PAGES
 from pages.shared.state import AppState, get_state
@@ -42,6 +43,7 @@ def start_page(title: str) -> AppState:
         for path, label, icon in PAGES:
             st.page_link(path, label=label, icon=icon, query_params={"city": state.city_id})
         st.divider()
+        preload()
         draw_compute()
     return state
 

@@ -1,9 +1,8 @@
 """What the server does before a page is asked for, and the HTML that every page begins as.
 
 Streamlit's own HTML loads Streamlit's scripts; the map's script would follow only when a page has
-run, and the browser compiles what a map is drawn with when it first draws it. The HTML made here
-also names the map's script and lets it compile its drawing while Streamlit still starts. A page
-that begins without it works just the same, only later.
+run. The HTML made here also names the map's script, so that the browser loads and parses it while
+Streamlit still starts. A page that begins without this HTML works just the same, only later.
 """
 
 import asyncio
@@ -23,15 +22,12 @@ from streamlit.file_util import get_static_dir
 from pages.shared.citymap.component import SCRIPT_ADDRESS, declare
 from pages.shared.navigation import PAGES
 
-NEEDED: Final = ("engine.api", "pages.shared.traffic")
-"""What the first page would import; the rest is small."""
 CHUNKS: Final = ("BidiComponent", "PageLink")
 """Streamlit's own scripts that every page of ours needs, and loads only when it has run."""
 HEAD: Final = """\
 <style>[data-testid="stSkeleton"] {{ animation: none !important }}</style>
 <link rel="modulepreload" crossorigin href="{script}">
 {chunks}
-<script type="module" async>import("{script}").then(map => map.warmUp())</script>
 """
 log = logging.getLogger(__name__)
 
@@ -40,7 +36,7 @@ def page_routes() -> list[Route]:
     """The addresses of the pages, answered with Streamlit's HTML and what the map adds to it."""
     html = _with_map(Path(get_static_dir()))
 
-    async def answer(request: Request) -> HTMLResponse:  # noqa: ARG001, RUF029 - as Starlette calls
+    async def answer(request: Request) -> HTMLResponse:  # noqa: ARG001 - Starlette's
         return HTMLResponse(html, headers={"Cache-Control": "no-cache"})
 
     paths = [path for path, _, _ in PAGES]
@@ -63,8 +59,8 @@ def _with_map(static: Path) -> str:
 
 
 @asynccontextmanager
-async def warm_server(app: st.App) -> AsyncIterator[dict[str, Any]]:  # noqa: ARG001 - as Streamlit calls
-    """While the server runs: the first visitor does not wait for imports and for the city's files."""
+async def warm_server(app: st.App) -> AsyncIterator[dict[str, Any]]:  # noqa: ARG001 - Streamlit's
+    """Load what the first visitor would otherwise wait for, beside the server's start."""
     declare()
     loading = asyncio.create_task(asyncio.to_thread(_load))
     yield {}
@@ -72,5 +68,8 @@ async def warm_server(app: st.App) -> AsyncIterator[dict[str, Any]]:  # noqa: AR
 
 
 def _load() -> None:
-    for name in NEEDED:
-        importlib.import_module(name)
+    traffic = importlib.import_module("pages.shared.traffic")
+    try:
+        traffic.prepare()
+    except Exception:
+        log.exception("nothing was loaded beforehand; pages will say what is wrong")

@@ -4,7 +4,6 @@ import streamlit as st
 
 from pages.shared import cache
 from pages.shared.cards import draw_city, draw_questions
-from pages.shared.citymap import preload
 from pages.shared.frame import engine_errors, start_page
 
 
@@ -23,5 +22,3 @@ def draw_start() -> None:
         draw_city(card, is_chosen=card.city_id == state.city_id)
     st.header("Questions", anchor=False)
     draw_questions()
-    with st.sidebar:
-        preload()

@@ -9,7 +9,7 @@ from engine import api
 from engine.render.figures import draw_series
 from pages.shared import cache
 from pages.shared.citymap import ColorScale, Frames, HeatView, MapOptions, ScaleKind, view_maps
-from pages.shared.state import choose_place, component_state, get_state, take_click
+from pages.shared.state import DEFAULT_CITY, choose_place, component_state, get_state, take_click
 from pages.shared.text import as_text
 
 MAP_KEY = "city-map"
@@ -72,6 +72,14 @@ def draw_choices(city: api.City) -> View:
             help="Hexagons share out each cell's traffic by area; the total stays the same.",
         )
     return View("flow", monday, api.Shown(shown), api.Cells(cells))
+
+
+def prepare() -> None:
+    """Read what the page of the first city begins with, before anyone asks for it."""
+    city = api.open_city(DEFAULT_CITY)
+    monday = api.field_weeks(city, "flow")[0].monday
+    cache.week_maps(city, "flow", monday, api.Shown.VALUE, api.Cells.GRID)
+    cache.basemap(city)
 
 
 def draw_map(city: api.City, view: View) -> bool:

@@ -66,12 +66,6 @@ export class CityMap {
     this.#applyTheme();
   }
 
-  /** Show what a decoded message says. */
-  open(payload) {
-    this.#load(payload);
-    this.#applyTheme();
-  }
-
   send(name, message) { atOnce(() => this.setStateValue(name, message)); }
 
   #load(payload) {

@@ -2,9 +2,6 @@
 import {CityMap} from './citymap.js';
 import {liveContexts} from './device.js';
 import {element} from './dom.js';
-import {endWarmUp, warmUp} from './warmup.js';
-
-export {warmUp};
 
 const live = new WeakMap();       // the element Streamlit gave us -> {map, calls}
 const maps = new Set();
@@ -13,10 +10,7 @@ const maps = new Set();
 globalThis.__citymap ??= {maps, liveContexts, builtFrom: __SOURCE_HASH__};
 
 export default function render(component) {
-  if (!component.data) {   // a page that will show a map
-    warmUp();
-    return undefined;
-  }
+  if (!component.data) return undefined;   // only to have this script loaded
   const root = component.parentElement;
   let entry = live.get(root);
   if (!entry) {
@@ -29,7 +23,6 @@ export default function render(component) {
   try {
     entry.map.update(component);
     entry.problem?.remove();
-    requestIdleCallback(endWarmUp);
   } catch (error) {
     show(entry, error);
   }
