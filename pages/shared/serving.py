@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Route
 from streamlit.file_util import get_static_dir
 
-from pages.shared.citymap.component import SCRIPT_ADDRESS, declare
+from pages.shared.component_files import SCRIPT_ADDRESS, declare
 from pages.shared.navigation import PAGES
 
 CHUNKS: Final = ("BidiComponent", "PageLink")

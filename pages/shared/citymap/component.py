@@ -1,45 +1,29 @@
 """The Streamlit side of the component: registered once a server, mounted by key.
 
-The script is served as a file: given inline, its 1.1 MB would be read, hashed and decoded by both
-sides in each run of the page. Streamlit serves files of components that the metadata of an
-installed package declares; a checkout has none, so the same declaration is made here. The style is
-small and goes inline: the map must not be measured before it is styled.
+The script is served as a file; the style is small and goes inline: the map must not be measured
+before it is styled.
 """
 
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import streamlit as st
-from streamlit.components.v2.get_bidi_component_manager import get_bidi_component_manager
-from streamlit.components.v2.manifest_scanner import ComponentConfig, ComponentManifest
 
+from pages.shared.component_files import FOLDER, NAME, SCRIPT, declare
 from pages.shared.state import component_state
 
 if TYPE_CHECKING:
     from streamlit.components.v2.types import ComponentRenderer
 
-FOLDER: Final = Path(__file__).resolve().parents[3] / "assets" / "citymap"
-PACKAGE: Final = "citybrush"
-NAME: Final = f"{PACKAGE}.citymap"
-SCRIPT_ADDRESS: Final = f"./_stcore/bidi-components/{NAME}/citymap.js"
 PRELOAD_KEY: Final = "citymap-preload"
-MANIFEST: Final = ComponentManifest(PACKAGE, "1", [ComponentConfig("citymap", "dist")])
-
-
-def declare() -> None:
-    """Tell this server where the component's files are."""
-    manager = get_bidi_component_manager()
-    if manager.get_component_path(NAME) is None:
-        manager.register_from_manifest(MANIFEST, FOLDER)
 
 
 @lru_cache(maxsize=1)
 def _renderer() -> "ComponentRenderer":
     home = '<div class="citymap-root"></div>'
     style = (FOLDER / "dist" / "citymap.css").read_text("utf-8")
-    return st.components.v2.component(NAME, html=home, css=style, js="citymap.js")
+    return st.components.v2.component(NAME, html=home, css=style, js=SCRIPT)
 
 
 def mount(key: str, payload: bytes, *states: str) -> Mapping[str, Any]:
