@@ -11,7 +11,7 @@ export class CellSheet {
     this.mesh = new CellMesh(topology, COVERAGE);
     this.colors = new Uint8ClampedArray(topology.count * 4);
     this.heights = new Float32Array(topology.count);
-    this.version = {};
+    this.version = null;   // nothing shown yet
   }
 
   /** Take new values; columns rise by the same scale that colours them. */
@@ -27,7 +27,7 @@ export class CellSheet {
   layer({opacity, is3d, heightM}) {
     return new PrismLayer({
       id: this.id, data: this.mesh, mesh: this.mesh, version: this.version, is3d, heightM, opacity,
-      parameters: is3d ? {cullMode: 'none'} : {depthCompare: 'always'},
+      parameters: {cullMode: 'none', ...(is3d ? {} : {depthCompare: 'always'})},
     });
   }
 }

@@ -103,7 +103,7 @@ export class PaintMode {
     const {painting} = this.document, {is3d} = this.map;
     if (this.dirty && painting) this.#show();
     this.dirty = false;
-    const layers = painting && this.sheet.data ? [this.sheet.layer({is3d, heightM: this.map.heightM, opacity: is3d ? 1 : FLAT_OPACITY})] : [];
+    const layers = painting && this.sheet.version ? [this.sheet.layer({is3d, heightM: this.map.heightM, opacity: is3d ? 1 : FLAT_OPACITY})] : [];
     if (this.streets) layers.push(...this.#streetLayers());
     this.map.readout.textContent = this.summary();
     if (this.settled) this.map.table?.settle(); else this.map.table?.update();

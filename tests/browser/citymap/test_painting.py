@@ -15,6 +15,7 @@ def cell(row: int, col: int) -> int:
 def test_mask_is_painted_erased_and_taken_back(serve, page):
     driver = MapDriver.open(page, serve(APP), map="mask", n=N, holes=1)
     driver.assert_alive()
+    assert "main/cells" in driver.ask("map.scene.deck.props.layers.map(layer => layer.id)")
     assert page.locator(".shape.brush").count() == 0
     page.mouse.move(*driver.point(cell(8, 8)))
     assert page.locator(".shape.brush").count() == 1  # the brush is outlined before it paints
