@@ -3,9 +3,12 @@
 * ``serve(script="app.py", **environment)`` starts ``streamlit run`` on a free loopback port and
   returns its address, once per script and environment and test session.
 * ``chromium`` is one headless Chromium for the whole session, with software WebGL.
-* ``new_page(**context_options)`` opens a page in a context of its own (its own Streamlit session),
-  for example ``new_page(color_scheme="dark")``.
+* ``new_page(**options)`` opens a page (its own Streamlit session), for example
+  ``new_page(color_scheme="dark")``. Pages share one browser context, so that scripts are compiled
+  once, unless an option belongs to a context, as ``has_touch`` does.
 * ``page`` is ``new_page()``: 1200 x 900, light, reduced motion.
+* ``product`` is the address of the product's own pages, with the small city and weights for all
+  its questions, which lie in ``product_data``. One server and its workers serve all tests.
 
 Each page carries two lists, ``page.problems`` (errors that no script caught) and ``page.outside``
 (addresses asked for that are not this machine). **Both must be empty when the test ends**; a test
@@ -44,7 +47,8 @@ FLAGS = (
 CHEAP = "--disable-gpu-compositing"
 """Halves what a page costs where WebGL is software; benchmarks go without it."""
 LOCAL = ("http://127.0.0.1", "ws://127.0.0.1", "blob:", "data:", "about:")
-START_TIMEOUT_S = 60
+CONTEXT = {"viewport": {"width": 1200, "height": 900}, "reduced_motion": "reduce"}
+START_TIMEOUT_S = 120
 WAIT_MS = 60_000
 
 
@@ -130,6 +134,26 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     servers.stop()
 
 
+@pytest.fixture(scope="session")
+def product_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user data folder with the small city and weights for all its questions."""
+    from tests.small_city import write_small_city
+    from tests.small_forecasts import write_small_forecasts
+    from tests.small_weights import write_small_weights
+
+    root = tmp_path_factory.mktemp("data")
+    city = write_small_city(root / "cities")
+    write_small_weights(root / "weights", city)
+    write_small_forecasts(root / "weights", city)
+    return root
+
+
+@pytest.fixture(scope="session")
+def product(serve: Servers, product_data: Path) -> str:
+    """Address of the product's own pages."""
+    return serve("app.py", CITYBRUSH_DATA=str(product_data))
+
+
 def _no_browser(reason: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(f"{reason}, but this run must test in a browser")
@@ -172,22 +196,33 @@ def _watch(page: Any) -> Any:
     return page
 
 
+@pytest.fixture(scope="session")
+def shared_context(chromium: Any) -> Any:
+    """The context of all pages that need none of their own."""
+    return chromium.new_context(**CONTEXT)
+
+
 @pytest.fixture
-def new_page(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """Opens watched pages, each in a browser context of its own."""
+def new_page(chromium: Any, shared_context: Any) -> Iterator[Callable[..., Any]]:
+    """Opens watched pages."""
     opened: list[Any] = []
 
     def open_page(**options: Any) -> Any:
-        defaults = {"viewport": {"width": 1200, "height": 900}, "reduced_motion": "reduce"}
-        context = chromium.new_context(**{**defaults, **options})
-        opened.append(_watch(context.new_page()))
-        return opened[-1]
+        is_own = bool(options.keys() - {"color_scheme"})
+        context = chromium.new_context(**{**CONTEXT, **options}) if is_own else shared_context
+        page = _watch(context.new_page())
+        page.emulate_media(color_scheme=options.get("color_scheme", "light"))
+        opened.append(page)
+        return page
 
     yield open_page
     problems = [problem for page in opened for problem in page.problems]
     outside = [address for page in opened for address in page.outside]
     for page in opened:
-        page.context.close()
+        if page.context is not shared_context:
+            page.context.close()
+    for page in shared_context.pages:
+        page.close()
     assert problems == [], "a script in the page failed"
     assert outside == [], "a request left the machine"
 

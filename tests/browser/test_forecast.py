@@ -3,30 +3,31 @@
 import pytest
 
 from tests.browser.citymap.driving import MapDriver
-from tests.small_city import write_small_city
-from tests.small_forecasts import write_small_forecasts
 
 
-@pytest.fixture(scope="module")
-def address(serve, tmp_path_factory):
-    data = tmp_path_factory.mktemp("data")
-    city = write_small_city(data / "cities")
-    write_small_forecasts(data / "weights", city)
-    return serve("app.py", CITYBRUSH_DATA=str(data))
-
-
-def test_ask_for_the_next_hour_and_what_an_incident_does(address, page):
-    """From the start page: look, choose a sensor, cause an incident, compare, undo, download."""
-    page.goto(f"{address}/?city=small")
-    page.get_by_text("what comes next, sensor by sensor").wait_for()
+def open_answer(page, address):
+    """The page with its first answer, which it asks for by itself."""
     page.goto(f"{address}/forecast?city=small")
     page.get_by_role("heading", name="The next hour").wait_for()
     driver = MapDriver(page)
-    driver.assert_alive()
     page.locator(".js-plotly-plot .scatterlayer .trace").first.wait_for()
     page.get_by_text("Off by on average, this hour").wait_for()
+    return driver
+
+
+def test_the_next_hour_is_forecast_as_the_page_opens(product, page):
+    driver = open_answer(page, product)
+    driver.assert_alive()
     names = driver.ask("[0, 1, 2, 3].map(i => map.topology.place(i).id)")
     assert sorted(names)[0] == "Ahornallee · d0"
+
+
+@pytest.mark.thorough
+def test_ask_what_an_incident_does(product, page):
+    """From the start page: look, choose a sensor, cause an incident, compare, undo, download."""
+    page.goto(f"{product}/?city=small")
+    page.get_by_text("what comes next, sensor by sensor").wait_for()
+    open_answer(page, product)
 
     page.get_by_role("button", name="Incident here").click()
     page.get_by_role("button", name="Incident (1)").wait_for()

@@ -7,16 +7,9 @@ import pytest
 
 from engine.cities.registry import open_city
 from tests.browser.citymap.driving import MapDriver
-from tests.small_city import flow_values, write_small_city
+from tests.small_city import flow_values
 
 MAIN = "[data-testid=stMain]"
-
-
-@pytest.fixture(scope="module")
-def address(serve, tmp_path_factory):
-    data = tmp_path_factory.mktemp("data")
-    write_small_city(data / "cities")
-    return serve("app.py", CITYBRUSH_DATA=str(data))
 
 
 def open_map(page, url):
@@ -46,11 +39,11 @@ def set_slider(page, name, wanted):
 
 
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
-def test_from_the_start_page_to_a_cell_of_the_city(address, new_page, scheme):
+def test_from_the_start_page_to_a_cell_of_the_city(product, new_page, scheme):
     page = new_page(color_scheme=scheme)
-    page.goto(f"{address}/?city=small")
+    page.goto(f"{product}/?city=small")
     page.get_by_role("heading", name="Kleinstadt").wait_for()
-    assert page.get_by_text("simulated traffic on real streets").count() >= 1
+    page.get_by_text("simulated traffic on real streets").first.wait_for()
     card = page.locator(".st-key-city-small")
     card.get_by_role("link", name="Explore the city").click()
     page.wait_for_url(re.compile(r"/city\?city=small"))
@@ -72,21 +65,22 @@ def test_from_the_start_page_to_a_cell_of_the_city(address, new_page, scheme):
     MapDriver(page).assert_alive()
 
 
-def test_a_deep_link_to_a_city_that_is_not_there(address, page):
-    page.goto(f"{address}/city?city=atlantis")
+def test_a_deep_link_to_a_city_that_is_not_there(product, page):
+    page.goto(f"{product}/city?city=atlantis")
     page.get_by_text("There is no city of this name").wait_for()
     page.get_by_role("link", name="Start").click()
     page.get_by_role("heading", name="Kleinstadt").wait_for()
 
 
-def test_a_city_without_a_network_says_why_it_has_no_simulator(address, page):
-    page.goto(f"{address}/simulator?city=small")
+def test_a_city_without_a_network_says_why_it_has_no_simulator(product, page):
+    page.goto(f"{product}/simulator?city=small")
     page.get_by_text("This city comes without a simulator").wait_for()
 
 
-def test_close_a_street_and_ask_the_simulator(address, page):
+@pytest.mark.thorough
+def test_close_a_street_and_ask_the_simulator(product, page):
     """Open, close a street by click, cancel once, run, read the answer: with the real SUMO."""
-    driver = open_map(page, f"{address}/simulator?city=adlershof")
+    driver = open_map(page, f"{product}/simulator?city=adlershof")
     streets = open_city("adlershof").streets().query("car")
     longest = streets.loc[streets["length_m"].idxmax()]
     line = longest.geometry
@@ -120,7 +114,9 @@ def test_close_a_street_and_ask_the_simulator(address, page):
     ]
 
 
-def test_the_server_stays_light_and_never_loads_torch(address, serve, new_page):
+@pytest.mark.thorough
+def test_the_server_stays_light_and_never_loads_torch(serve, new_page, tmp_path):
+    address = serve("app.py", CITYBRUSH_DATA=str(tmp_path))
     pages = [new_page() for _ in range(3)]
     for one in pages:
         open_map(one, f"{address}/city?city=adlershof")

@@ -11,29 +11,16 @@ import pytest
 from engine import api
 from engine.cities import registry
 from tests.browser.citymap.driving import MapDriver
-from tests.small_city import START, write_small_city
-from tests.small_weights import write_small_weights
+from tests.small_city import START
 
 FIRST_MS = 240_000  # the workers load torch for their first answer
 DAY = START + timedelta(days=17)
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    root = tmp_path_factory.mktemp("data")
-    write_small_weights(root / "weights", write_small_city(root / "cities"))
-    return root
-
-
-@pytest.fixture(scope="module")
-def address(serve, data):
-    return serve("app.py", CITYBRUSH_DATA=str(data))
-
-
 @pytest.fixture
-def answer(data, monkeypatch):
+def answer(product_data, monkeypatch):
     """What Python gets for the same mask and time."""
-    monkeypatch.setenv(registry.DATA_VARIABLE, str(data))
+    monkeypatch.setenv(registry.DATA_VARIABLE, str(product_data))
 
     def ask(mask, hours):
         scenario = api.reconstruct_scenario("small", DAY + timedelta(hours=hours), mask)
@@ -51,8 +38,8 @@ def wait_answered(page, text, timeout=60_000):
     page.get_by_text(re.compile(rf"{text} sensors missing\.$")).wait_for(timeout=timeout)
 
 
-def test_paint_wait_read_move_the_time_and_download(address, page, answer):
-    page.goto(f"{address}/sensors?city=small")
+def test_paint_wait_read_move_the_time_and_download(product, page, answer):
+    page.goto(f"{product}/sensors?city=small")
     driver = MapDriver(page)
     wait_answered(page, "Thu 19 September, 08:00, 6 of 16", FIRST_MS)
     before = painted(driver)
@@ -63,7 +50,7 @@ def test_paint_wait_read_move_the_time_and_download(address, page, answer):
     mask = painted(driver)
     assert (before != mask).sum() == 1
     driver.assert_alive()
-    assert page.locator(".js-plotly-plot .heatmaplayer").count() >= 6
+    page.locator(".js-plotly-plot .heatmaplayer").nth(5).wait_for(state="attached")
 
     unit = api.unit_text(api.open_city("small").field("flow"))
     verdict = api.error_card(answer(mask, 8.0), unit).verdict
@@ -86,8 +73,9 @@ def test_paint_wait_read_move_the_time_and_download(address, page, answer):
     np.testing.assert_array_equal(estimate, result.arrays["estimate"])
 
 
-def test_3d_maps_and_one_cell_of_them(address, page):
-    page.goto(f"{address}/sensors?city=small")
+@pytest.mark.thorough
+def test_3d_maps_and_one_cell_of_them(product, page):
+    page.goto(f"{product}/sensors?city=small")
     MapDriver(page)
     wait_answered(page, "08:00, 6 of 16", FIRST_MS)
     page.get_by_role("radio", name=re.compile("3D maps")).or_(

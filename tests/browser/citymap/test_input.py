@@ -3,38 +3,42 @@
 import http.server
 import threading
 
-from tests.browser.citymap.driving import APP, MAP, READY, MapDriver
+import pytest
+
+from tests.browser.citymap.driving import APP, MAP, MapDriver
 
 HOSTILE = "tests/browser/citymap/apps/hostile_app.py"
 
 
-def test_text_from_data_stays_text(serve, page):
-    address = serve(HOSTILE)
-    for kind in ("streets", "views", "trips"):
-        page.goto(f"{address}/?map={kind}")
-        page.wait_for_function(READY)
-        page.wait_for_function("() => document.querySelector('.table-twin') || true")
-        box = page.locator(".map").bounding_box()
-        for part in (0.3, 0.5, 0.7):
-            page.mouse.move(box["x"] + box["width"] * part, box["y"] + box["height"] / 2)
-        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        page.locator("[data-id=help]").click()
-        page.keyboard.press("Escape")
-        while page.locator(".table-twin footer .text-button").last.is_enabled():
-            page.locator(".table-twin footer .text-button").last.click()
-        with page.expect_download():
-            page.locator("[data-id=picture]").click()
-        page.wait_for_timeout(200)
-        assert page.evaluate("() => window.__attacked") is None, kind
-        shown = page.locator(".attribution").inner_text()
-        assert "<script>" in shown and "onerror" in shown
-        made = page.locator(".citymap").locator("script, img, iframe, object, embed, video, link")
-        assert made.count() == 0
+@pytest.mark.thorough
+@pytest.mark.parametrize("kind", ["streets", "views", "trips"])
+def test_text_from_data_stays_text(serve, page, kind):
+    page.goto(f"{serve(HOSTILE)}/?map={kind}")
+    MapDriver(page)
+    page.locator(".table-twin").wait_for()
+    box = page.locator(".map").bounding_box()
+    for part in (0.3, 0.5, 0.7):
+        page.mouse.move(box["x"] + box["width"] * part, box["y"] + box["height"] / 2)
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.locator("[data-id=help]").click()
+    page.keyboard.press("Escape")
+    while page.locator(".table-twin footer .text-button").last.is_enabled():
+        page.locator(".table-twin footer .text-button").last.click()
+    with page.expect_download():
+        page.locator("[data-id=picture]").click()
+    page.wait_for_timeout(200)
+    assert page.evaluate("() => window.__attacked") is None
+    shown = page.locator(".attribution").inner_text()
+    assert "<script>" in shown and "onerror" in shown
+    made = page.locator(".citymap").locator("script, img, iframe, object, embed, video, link")
+    assert made.count() == 0
 
 
+@pytest.mark.thorough
 def test_bad_input_is_said_in_words(serve, page):
     page.goto(f"{serve(HOSTILE)}/?map=wrong")
-    page.wait_for_function(READY)
+    MapDriver(page)
+    page.locator("[data-testid=stAlert]").nth(4).wait_for()
     texts = " ".join(page.locator("[data-testid=stAlert]").all_inner_texts())
     for part in (
         "mask: The map's values do not fit",
@@ -63,6 +67,7 @@ class _Tiles(http.server.BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.thorough
 def test_remote_tiles_only_where_the_administrator_says_so(serve, page):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Tiles)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -8,7 +8,7 @@ from tests.browser.citymap.driving import APP, MapDriver
 N = 12
 
 
-def test_all_tools_by_keyboard(serve, page):
+def test_paint_tools_by_keyboard(serve, page):
     driver = MapDriver.open(page, serve(APP), map="occupancy", n=N, streets=1)
     base = driver.values()
     driver.focus()
@@ -74,6 +74,13 @@ def test_all_tools_by_keyboard(serve, page):
     driver.press("Control+z")
     driver.wait_revision()
     assert float(driver.python("total")) > 0
+
+
+@pytest.mark.thorough
+def test_streets_camera_and_table_by_keyboard(serve, page):
+    driver = MapDriver.open(page, serve(APP), map="occupancy", n=N, streets=1)
+    base = driver.values()
+    driver.focus()
 
     # streets: the cursor moves by pixels until it meets one
     driver.press("c")

@@ -18,7 +18,7 @@ def test_mask_is_painted_erased_and_taken_back(serve, page):
     assert "main/cells" in driver.ask("map.scene.deck.props.layers.map(layer => layer.id)")
     assert page.locator(".shape.brush").count() == 0
     page.mouse.move(*driver.point(cell(8, 8)))
-    assert page.locator(".shape.brush").count() == 1  # the brush is outlined before it paints
+    page.locator(".shape.brush").wait_for()  # the brush is outlined before it paints
 
     driver.drag(cell(8, 3), cell(8, 9))
     driver.wait_revision()
@@ -62,6 +62,7 @@ def test_mask_is_painted_erased_and_taken_back(serve, page):
     assert int(driver.python("missing")) == 0
 
 
+@pytest.mark.thorough
 def test_occupancy_tools(serve, page):
     driver = MapDriver.open(page, serve(APP), map="occupancy", n=N, streets=1)
     base = driver.values()

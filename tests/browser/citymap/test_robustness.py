@@ -11,6 +11,7 @@ SWITCH = "tests/browser/citymap/apps/switch_app.py"
 CONTEXTS = "() => [__citymap.liveContexts.size, __citymap.maps.size]"
 
 
+@pytest.mark.thorough
 def test_switches_reruns_and_tabs(serve, page):
     address = serve(SWITCH)
     driver = MapDriver.open(page, address)
@@ -123,6 +124,7 @@ def test_two_maps_of_a_page_share_one_context(serve, page):
     assert all(size[1] > 8 for size in page.evaluate(drawn))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("order", ["first", "last"])
 def test_beside_streamlits_own_pydeck_chart(serve, page, order):
     driver = MapDriver.open(page, serve(SWITCH), chart=order)

@@ -5,6 +5,7 @@ import pytest
 from tests.browser.citymap.driving import APP, MapDriver
 
 
+@pytest.mark.thorough
 def test_one_finger_paints_two_move(serve, new_page):
     page = new_page(has_touch=True, viewport={"width": 820, "height": 1000})
     driver = MapDriver.open(page, serve(APP), map="mask", n=12)

@@ -56,6 +56,7 @@ def test_linked_views(serve, page, tmp_path):
     )
     page.mouse.move(box["x"] + x, box["y"] + y)
     tip = page.locator(".tooltip")
+    tip.locator("dt").nth(4).wait_for()
     assert tip.locator("dt").all_inner_texts() == [
         "Truth",
         "Result",
@@ -123,6 +124,7 @@ def test_new_values_leave_the_user_where_he_is(serve, page):
     assert driver.ask("map.mode.time.node === bar && map.table !== null") is True
 
 
+@pytest.mark.thorough
 def test_moving_trips(serve, page):
     driver = MapDriver.open(page, serve(APP), map="trips", speed=1)
     driver.assert_alive()
