@@ -31,6 +31,7 @@ from typing import Any
 
 import pytest
 
+HERE = Path(__file__).parent
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = (
     "--no-sandbox",
@@ -124,14 +125,27 @@ class Servers:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self.running.clear()
+
+
+SERVERS = pytest.StashKey[Servers]()
 
 
 @pytest.fixture(scope="session")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def serve(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Servers:
     """Call it with a script to get the address of a server that runs it."""
     servers = Servers(tmp_path_factory.mktemp("streamlit"))
-    yield servers
-    servers.stop()
+    request.session.stash[SERVERS] = servers
+    request.addfinalizer(servers.stop)
+    return servers
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """End the servers and their workers after the last page: idle, they still take time."""
+    yield
+    if SERVERS in item.session.stash and (nextitem is None or HERE not in nextitem.path.parents):
+        item.session.stash[SERVERS].stop()
 
 
 @pytest.fixture(scope="session")

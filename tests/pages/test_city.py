@@ -13,7 +13,7 @@ MAP = "city-map"
 
 def run(city="small"):
     # without a run of app.py first: a deep link on a fresh server does just that
-    page = AppTest.from_file(APP, default_timeout=30).switch_page("pages/city.py")
+    page = AppTest.from_file(APP, default_timeout=120).switch_page("pages/city.py")
     page.query_params["city"] = city
     page.run()
     return page.run() if maps(page) else page  # the browser tells that it has drawn the map
@@ -53,7 +53,7 @@ def test_a_deep_link_opens_the_city_with_its_notice(data):
 
 
 def test_the_series_waits_until_the_map_is_drawn(data):
-    page = AppTest.from_file(APP, default_timeout=30).switch_page("pages/city.py")
+    page = AppTest.from_file(APP, default_timeout=120).switch_page("pages/city.py")
     page.query_params["city"] = "small"
     page.run()
     assert len(maps(page)) == 1

@@ -11,7 +11,7 @@ APP = str(Path(__file__).parents[2] / "app.py")
 
 
 def run(**query):
-    app = AppTest.from_file(APP, default_timeout=30)
+    app = AppTest.from_file(APP, default_timeout=120)
     for name, value in query.items():
         app.query_params[name] = value
     app.run()

@@ -10,7 +10,7 @@ import pytest
 
 from engine import api
 from engine.api.trips_bench import answer_here as answer
-from engine.domain import BlockCells, CloseStreets, SetOccupancy
+from engine.domain import BlockCells, SetOccupancy
 from engine.errors import OccupancyError, ScenarioError
 
 DAY, HOURS = date(2025, 5, 28), (7.0, 9.0)
@@ -113,7 +113,7 @@ def test_lengths_and_paths_are_those_of_the_trips(closed):
     ("edits", "more", "error", "words"),
     [
         ((BlockCells(((99, 0),)),), {}, ScenarioError, "outside the city"),
-        ((CloseStreets(("rudower-chaussee-2",)),), {"num_trips": 0}, ScenarioError, "number of"),
+        ((), {"num_trips": 0}, ScenarioError, "number of"),
         ((), {"purpose": "flying"}, ScenarioError, "no such purpose"),
         (
             (BlockCells(tuple((r, c) for r in range(32) for c in range(32))),),

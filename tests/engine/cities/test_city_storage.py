@@ -256,7 +256,7 @@ def test_readers_while_a_writer_swaps(tmp_path):
     try:
         for version in range(1, 15):
             write_version(tmp_path, version)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while len(set(good)) < 2 and time.monotonic() < deadline:
             write_version(tmp_path, 60)
     finally:
@@ -264,7 +264,7 @@ def test_readers_while_a_writer_swaps(tmp_path):
         for thread in threads:
             thread.join()
         (tmp_path / "stop").touch()
-        output, _ = child.communicate(timeout=20)
+        output, _ = child.communicate(timeout=60)
     assert wrong == []
     assert len(set(good)) > 1
     assert child.returncode == 0

@@ -1,10 +1,12 @@
 import json
 
 import pandas as pd
+import pytest
 
 from engine.cli import main
 
 
+@pytest.mark.thorough
 def test_trips_of_both_versions_are_written(tmp_path, capsys):
     words = "trips make --city adlershof --day 2025-05-28 --hours 7 8 --close newtonstrasse-3"
     more = f"--method recorded --trips 40 --format csv --out {tmp_path}"

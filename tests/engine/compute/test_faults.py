@@ -19,6 +19,8 @@ from tests.engine.compute.drilling import (
     wait_until,
 )
 
+pytestmark = pytest.mark.thorough
+
 
 def is_ready(service):
     return all(one.state is WorkerState.IDLE for one in service.devices())
@@ -89,7 +91,7 @@ def test_a_cluster_that_dies_is_started_again_and_its_job_runs_again(victim):
     assert handle.result(WAIT_S) == 100
     assert handle.status.attempt == 2
     assert victim.embedded_pid not in (0, pid)
-    _, alive = psutil.wait_procs(old, timeout=10)
+    _, alive = psutil.wait_procs(old, timeout=WAIT_S)
     assert not alive
 
 
@@ -121,5 +123,5 @@ def test_closing_cancels_what_runs_and_leaves_no_process():
         assert len(family) >= 2
     assert running.status.state is JobState.CANCELLED
     assert waiting.status.state is JobState.CANCELLED
-    _, alive = psutil.wait_procs(family, timeout=10)
+    _, alive = psutil.wait_procs(family, timeout=WAIT_S)
     assert not alive

@@ -11,6 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
+import pytest
+
+from tests.engine.compute.drilling import WAIT_S
 
 ROOT = Path(__file__).parents[3]
 CLIENT = """
@@ -55,6 +58,7 @@ def _environment(**more):
     return {**os.environ, "PYTHONPATH": str(ROOT), **more}
 
 
+@pytest.mark.thorough
 def test_a_client_never_imports_torch():
     done = subprocess.run(
         [sys.executable, "-c", CLIENT], env=_environment(), capture_output=True, text=True
@@ -85,7 +89,7 @@ async def _visit(port):
 
     message = BackMsg()
     message.rerun_script.query_string = ""
-    deadline_s = time.monotonic() + 30
+    deadline_s = time.monotonic() + WAIT_S
     while True:
         try:
             page = await websocket_connect(
@@ -120,13 +124,13 @@ def test_a_page_under_streamlit_run_starts_it_and_kill_9_ends_it(tmp_path):
     assert not facts["torch"]
     assert not facts["worker_has_streamlit"]
     assert family
-    _, alive = psutil.wait_procs(family, timeout=10)
+    _, alive = psutil.wait_procs(family, timeout=WAIT_S)
     assert not alive
 
 
 async def _wait_for_page(port, answer):
     page = await _visit(port)
-    deadline_s = time.monotonic() + 60
+    deadline_s = time.monotonic() + WAIT_S
     while not answer.exists():
         assert time.monotonic() < deadline_s, "the page did not answer"
         await asyncio.sleep(0.05)

@@ -79,9 +79,9 @@ def test_it_greets_once_and_ends_with_its_input():
         assert [plan["name"] for plan in greeting["workers"]] == ["cpu-0"]
         family = _family(child.pid)
         child.stdin.close()
-        assert child.wait(10) == 0
+        assert child.wait(WAIT_S) == 0
         assert child.stdout.read() == ""
-    _, alive = psutil.wait_procs(family, timeout=10)
+    _, alive = psutil.wait_procs(family, timeout=WAIT_S)
     assert not alive
 
 
@@ -96,6 +96,7 @@ def test_it_shows_no_key_to_a_terminal():
     assert "serves a program" in done.stderr
 
 
+@pytest.mark.thorough
 def test_kill_9_of_the_server_leaves_nothing():
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
@@ -104,7 +105,7 @@ def test_kill_9_of_the_server_leaves_nothing():
         family = _family(int(server.stdout.readline()))
         assert len(family) >= 3  # the cluster and two workers
         os.kill(server.pid, signal.SIGKILL)
-        _, alive = psutil.wait_procs(family, timeout=10)
+        _, alive = psutil.wait_procs(family, timeout=WAIT_S)
         assert not alive
 
 

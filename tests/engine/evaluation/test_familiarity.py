@@ -69,6 +69,7 @@ def at_totals(series, slot):
     return frames.reshape(1, 8, 4, 8, 4).sum((2, 4))
 
 
+@pytest.mark.thorough
 def test_few_ordinary_and_nearly_all_absurd_questions_are_flagged(system, known, city_days):
     """The promise, on nine days that neither the mean day nor the limits have seen."""
     tested = city_days[2]

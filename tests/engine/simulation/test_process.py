@@ -31,7 +31,7 @@ def simulators(parent):
     return [p for p in psutil.Process(parent).children(recursive=True) if "sumo" in p.name()]
 
 
-def wait_for(condition, seconds=20.0):
+def wait_for(condition, seconds=60.0):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = condition()
@@ -114,7 +114,7 @@ def test_sumo_dies_with_its_parent(built):
     try:
         running = wait_for(lambda: simulators(parent.pid))
         parent.send_signal(signal.SIGKILL)
-        parent.wait(timeout=10)
+        parent.wait(timeout=60)
         wait_for(lambda: not any(p.is_running() and p.status() != "zombie" for p in running))
     finally:
         parent.kill()
@@ -173,7 +173,7 @@ def test_the_command_line_ends_cleanly_on_a_signal(built, number, tmp_path):
     try:
         running = wait_for(lambda: simulators(command.pid))
         command.send_signal(number)
-        _, errors = command.communicate(timeout=20)
+        _, errors = command.communicate(timeout=60)
     finally:
         command.kill()
     assert command.returncode == 130
