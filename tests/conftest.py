@@ -1,8 +1,11 @@
 """Order and grouping of the whole run: all processes are busy to the end, servers are shared."""
 
+import os
 import re
 
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # several processes share the cores already
 
 FIRST = ("test_code_style.py", "/browser/test_", "/browser/")
 """The longest begin first."""

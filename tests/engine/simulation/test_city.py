@@ -28,6 +28,7 @@ from engine.simulation.production import (
 from engine.simulation.tours import Purpose
 from tests.engine.simulation.simulation_cases import CLOSED, DAY, HALF_HOUR, last
 
+pytestmark = pytest.mark.thorough
 PLANNED = Planned("closed", "A street is closed", DAY, (CloseStreets((CLOSED,)),), is_test=True)
 
 

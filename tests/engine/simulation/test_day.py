@@ -95,6 +95,7 @@ def test_a_closure_empties_its_street_and_fills_others(model, untouched, closed)
     assert closed.summary.mean_length_m > untouched.summary.mean_length_m
 
 
+@pytest.mark.thorough
 def test_a_comparison_holds_both_days(sparse):
     steps = list(simulate_what_if(sparse, DAY, (ScaleDemand("volmerstrasse", 0.0),), HALF_HOUR))
     answer = steps[-1]
@@ -107,6 +108,7 @@ def test_a_comparison_holds_both_days(sparse):
     assert sum(c.before for c in changes) == alone.count.sum()
 
 
+@pytest.mark.thorough
 def test_another_seed_is_another_draw_of_the_day(sparse):
     one, other = (last(simulate_day(sparse, DAY, hours=HALF_HOUR, seed=seed)) for seed in (0, 1))
     assert isinstance(one, SimulatedDay)
@@ -137,6 +139,7 @@ def test_midnight_follows_on_the_evening_before(sparse):
     assert (plan.trips["key"][sumo_s >= 1200] > 0).all()
 
 
+@pytest.mark.thorough
 def test_a_whole_day_of_few_cars_has_all_its_steps(sparse):
     tiny = dataclasses.replace(sparse, volume=0.01)
     day = last(simulate_day(tiny, DAY))

@@ -88,6 +88,7 @@ def test_a_caller_who_stops_listening_stops_sumo(model, scratch):
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.thorough
 def test_cancelling_a_comparison_stops_both(model, scratch):
     asked = []
 
@@ -102,6 +103,7 @@ def test_cancelling_a_comparison_stops_both(model, scratch):
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's help is Linux's")
 def test_sumo_dies_with_its_parent(built):
     code = (
@@ -159,6 +161,7 @@ def test_missing_sumo_is_said(model, monkeypatch, tmp_path):
         list(simulate_day(model, DAY, hours=(10, 10.5)))
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_command_line_ends_cleanly_on_a_signal(built, number, tmp_path):
