@@ -33,15 +33,15 @@ def painted(driver):
     return driver.values().reshape(4, 4) > 0
 
 
-def wait_answered(page, text, timeout=60_000):
+def wait_answered(page, text):
     """The card below belongs to this question, and nothing is being brought up to date."""
-    page.get_by_text(re.compile(rf"{text} sensors missing\.$")).wait_for(timeout=timeout)
+    page.get_by_text(re.compile(rf"{text} sensors missing\.$")).wait_for(timeout=FIRST_MS)
 
 
 def test_paint_wait_read_move_the_time_and_download(product, page, answer):
     page.goto(f"{product}/sensors?city=small")
     driver = MapDriver(page)
-    wait_answered(page, "Thu 19 September, 08:00, 6 of 16", FIRST_MS)
+    wait_answered(page, "Thu 19 September, 08:00, 6 of 16")
     before = painted(driver)
 
     works = np.flatnonzero(before.ravel())
@@ -56,8 +56,7 @@ def test_paint_wait_read_move_the_time_and_download(product, page, answer):
     verdict = api.error_card(answer(mask, 8.0), unit).verdict
     page.get_by_text(verdict).wait_for()
 
-    page.get_by_role("slider", name="Time").focus()
-    page.keyboard.press("ArrowRight")
+    page.get_by_role("slider", name="Time").press("ArrowRight")
     wait_answered(page, "08:30, 7 of 16")
     assert (painted(driver) == mask).all()
     result = answer(mask, 8.5)
@@ -77,7 +76,7 @@ def test_paint_wait_read_move_the_time_and_download(product, page, answer):
 def test_3d_maps_and_one_cell_of_them(product, page):
     page.goto(f"{product}/sensors?city=small")
     MapDriver(page)
-    wait_answered(page, "08:00, 6 of 16", FIRST_MS)
+    wait_answered(page, "08:00, 6 of 16")
     page.get_by_role("radio", name=re.compile("3D maps")).or_(
         page.get_by_role("button", name=re.compile("3D maps"))
     ).first.click()
