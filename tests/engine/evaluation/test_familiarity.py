@@ -181,6 +181,7 @@ def test_one_day_is_too_few(system, city_days):
         measure_familiarity(system, city_days[0], city_days[1].part(0, DAY))
 
 
+@pytest.mark.thorough
 def test_limits_do_not_change_from_run_to_run(system, city_days, monkeypatch):
     monkeypatch.setattr(familiarity_limits, "CASES", 200)
     monkeypatch.setattr(absurdities, "POOL", 40)

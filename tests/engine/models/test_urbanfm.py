@@ -29,6 +29,7 @@ def test_distribution_by_hand():
     assert torch.allclose(fine, torch.tensor([[[2.0, 6.0], [0.0, 0.0]]]), atol=1e-4)
 
 
+@pytest.mark.thorough
 def test_training_improves_and_totals_are_kept():
     series = small_series(days=6)
     task = UrbanFMTask(series, small_series(days=2, seed=3), CONFIG, 0)

@@ -88,6 +88,7 @@ def train_words(path, recipe="small.toml"):
     )
 
 
+@pytest.mark.thorough
 def test_the_card_says_what_was_trained_on_what(folder):
     card = json.loads((folder / "small.json").read_text())
     assert card["data"] == {"name": "small", "terms": "made in a test"}
@@ -98,6 +99,7 @@ def test_the_card_says_what_was_trained_on_what(folder):
     assert len(card["sha256"]) == 64
 
 
+@pytest.mark.thorough
 def test_reconstruct_writes_maps_and_repeats_itself(folder):
     words = ("reconstruct", "--weights", folder / "small.safetensors")
     words += ("--field", folder / "valid.npz", "--samples", 4, "--steps", 2, "--frames", "3:5")
@@ -111,6 +113,7 @@ def test_reconstruct_writes_maps_and_repeats_itself(folder):
         assert (a["lower"] <= a["upper"]).all()
 
 
+@pytest.mark.thorough
 def test_bench_compares_all_methods_on_all_masks(folder):
     out = folder / "bench.json"
     words = ("bench", "reconstruct", "--weights", folder / "small.safetensors", "--field")
@@ -132,6 +135,7 @@ def test_bench_compares_all_methods_on_all_masks(folder):
         assert methods["nearest"]["mae"] > methods["historical-share"]["mae"]
 
 
+@pytest.mark.thorough
 def test_bench_sample_reports_speed(folder, capsys):
     words = ("bench", "sample", "--weights", folder / "small.safetensors", "--field")
     words += (folder / "valid.npz", "--ancestral-steps", 20, "--compared-frames", 1)
@@ -188,6 +192,7 @@ def test_the_papers_system_and_urbanfm_stand_beside_ours(folder):
     assert methods["urbanfm"]["coverage90"] is None
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("frames", ["99", "-1", "5:3", "some"])
 def test_impossible_frames_are_refused(folder, frames):
     words = ("reconstruct", "--weights", folder / "small.safetensors", "--field")
@@ -195,6 +200,7 @@ def test_impossible_frames_are_refused(folder, frames):
         run(*words, folder / "valid.npz", f"--frames={frames}", "--out", folder / "x.npz")
 
 
+@pytest.mark.thorough
 def test_unknown_weights_and_fields_are_refused(folder):
     words = ("reconstruct", "--out", folder / "x.npz", "--field")
     with pytest.raises(WeightsError, match="Installed"):

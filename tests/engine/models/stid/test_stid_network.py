@@ -58,6 +58,7 @@ def test_unknown_weekday_is_the_average_of_training(batch):
     )
 
 
+@pytest.mark.thorough
 def test_learns_a_rule_by_heart(batch):
     network = _network()
     network.set_scale(Scale(45, 12, (1 / 7,) * 7))

@@ -96,6 +96,7 @@ def test_the_painted_map_has_all_points(job):
     assert base.values.sum() == city.counts.sum()
 
 
+@pytest.mark.thorough
 def test_an_edit_that_changes_nothing_changes_no_trip(job):
     _, base, _ = job
     same = OccupancyMap(base.values.copy(), base.grid)
