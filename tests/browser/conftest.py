@@ -165,7 +165,7 @@ def product_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def product(serve: Servers, product_data: Path) -> str:
     """Address of the product's own pages."""
-    return serve("app.py", CITYBRUSH_DATA=str(product_data), CITYBRUSH_WORKERS="1")
+    return serve("app.py", CITYBRUSH_DATA=str(product_data))
 
 
 def _no_browser(reason: str) -> None:

@@ -12,6 +12,12 @@ from tests.small_city import flow_values
 MAIN = "[data-testid=stMain]"
 
 
+@pytest.fixture(scope="module")
+def own_server(serve, tmp_path_factory):
+    """Address of a server that no other tests have used."""
+    return serve("app.py", CITYBRUSH_DATA=str(tmp_path_factory.mktemp("data")))
+
+
 def open_map(page, url):
     page.goto(url)
     return MapDriver(page)
@@ -78,9 +84,9 @@ def test_a_city_without_a_network_says_why_it_has_no_simulator(product, page):
 
 
 @pytest.mark.thorough
-def test_close_a_street_and_ask_the_simulator(product, page):
+def test_close_a_street_and_ask_the_simulator(own_server, page):
     """Open, close a street by click, cancel once, run, read the answer: with the real SUMO."""
-    driver = open_map(page, f"{product}/simulator?city=adlershof")
+    driver = open_map(page, f"{own_server}/simulator?city=adlershof")
     streets = open_city("adlershof").streets().query("car")
     longest = streets.loc[streets["length_m"].idxmax()]
     line = longest.geometry
@@ -102,7 +108,7 @@ def test_close_a_street_and_ask_the_simulator(product, page):
     assert page.get_by_text("What would follow").count() == 0
 
     ask.click()
-    page.get_by_role("heading", name="What would follow").wait_for(timeout=120_000)
+    page.get_by_role("heading", name="What would follow").wait_for(timeout=300_000)
     page.get_by_text("Mean delay").wait_for()
     page.wait_for_function("() => [...__citymap.maps].some(map => map.mode.views?.length === 4)")
     assert page.evaluate("__citymap.liveContexts.size") == 1
@@ -115,11 +121,9 @@ def test_close_a_street_and_ask_the_simulator(product, page):
 
 
 @pytest.mark.thorough
-def test_the_server_stays_light_and_never_loads_torch(serve, new_page, tmp_path):
-    address = serve("app.py", CITYBRUSH_DATA=str(tmp_path))
-    pages = [new_page() for _ in range(3)]
-    for one in pages:
-        open_map(one, f"{address}/city?city=adlershof")
-    server = psutil.Process(serve.process(address).pid)
+def test_the_server_stays_light_and_never_loads_torch(own_server, serve, new_page):
+    for _ in range(3):
+        open_map(new_page(), f"{own_server}/city?city=adlershof")
+    server = psutil.Process(serve.process(own_server).pid)
     assert server.memory_info().rss < 700 * 2**20
     assert not [m.path for m in server.memory_maps() if "/torch/" in m.path]
