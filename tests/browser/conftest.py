@@ -3,9 +3,8 @@
 * ``serve(script="app.py", **environment)`` starts ``streamlit run`` on a free loopback port and
   returns its address, once per script and environment and test session.
 * ``chromium`` is one headless Chromium for the whole session, with software WebGL.
-* ``new_page(**options)`` opens a page (its own Streamlit session), for example
-  ``new_page(color_scheme="dark")``. Pages share one browser context, so that scripts are compiled
-  once, unless an option belongs to a context, as ``has_touch`` does.
+* ``new_page(**context_options)`` opens a page in a context of its own (its own Streamlit session),
+  for example ``new_page(color_scheme="dark")``.
 * ``page`` is ``new_page()``: 1200 x 900, light, reduced motion.
 * ``product`` is the address of the product's own pages, with the small city and weights for all
   its questions, which lie in ``product_data``. One server and its workers serve all tests.
@@ -48,7 +47,6 @@ FLAGS = (
 CHEAP = "--disable-gpu-compositing"
 """Halves what a page costs where WebGL is software; benchmarks go without it."""
 LOCAL = ("http://127.0.0.1", "ws://127.0.0.1", "blob:", "data:", "about:")
-CONTEXT = {"viewport": {"width": 1200, "height": 900}, "reduced_motion": "reduce"}
 START_TIMEOUT_S = 120
 WAIT_MS = 60_000
 
@@ -210,33 +208,22 @@ def _watch(page: Any) -> Any:
     return page
 
 
-@pytest.fixture(scope="session")
-def shared_context(chromium: Any) -> Any:
-    """The context of all pages that need none of their own."""
-    return chromium.new_context(**CONTEXT)
-
-
 @pytest.fixture
-def new_page(chromium: Any, shared_context: Any) -> Iterator[Callable[..., Any]]:
-    """Opens watched pages."""
+def new_page(chromium: Any) -> Iterator[Callable[..., Any]]:
+    """Opens watched pages, each in a browser context of its own."""
     opened: list[Any] = []
 
     def open_page(**options: Any) -> Any:
-        is_own = bool(options.keys() - {"color_scheme"})
-        context = chromium.new_context(**{**CONTEXT, **options}) if is_own else shared_context
-        page = _watch(context.new_page())
-        page.emulate_media(color_scheme=options.get("color_scheme", "light"))
-        opened.append(page)
-        return page
+        defaults = {"viewport": {"width": 1200, "height": 900}, "reduced_motion": "reduce"}
+        context = chromium.new_context(**{**defaults, **options})
+        opened.append(_watch(context.new_page()))
+        return opened[-1]
 
     yield open_page
     problems = [problem for page in opened for problem in page.problems]
     outside = [address for page in opened for address in page.outside]
     for page in opened:
-        if page.context is not shared_context:
-            page.context.close()
-    for page in shared_context.pages:
-        page.close()
+        page.context.close()
     assert problems == [], "a script in the page failed"
     assert outside == [], "a request left the machine"
 
