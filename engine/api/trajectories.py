@@ -2,9 +2,10 @@
 
 A result's arrays: ``maps/base`` and ``maps/target`` (R, C), the city as it was and the map that
 trips follow; ``maps/before``, ``maps/after``, ``maps/change``, ``maps/spread`` and
-``maps/marked``, what the made trips show, in the same unit; ``recorded/change``, the same from
-recorded trips; and of ``before`` and ``after`` the trips themselves: ``lon_udeg``, ``lat_udeg``
-(P,), ``offsets`` (N + 1,), ``start_s`` and ``purpose`` (N,).
+``maps/marked``, what the made trips show, in the same unit; ``recorded/change``, ``walk/change``
+and ``paths/change``, the same from simple ways of making trips; and of ``before`` and ``after``
+the trips themselves: ``lon_udeg``, ``lat_udeg`` (P,), ``offsets`` (N + 1,), ``start_s`` and
+``purpose`` (N,).
 """
 
 from collections.abc import Mapping
@@ -17,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.api.trips_maps import (
+    BASELINES,
     FIELD,
     PAINTED,
     REASSIGNED,
+    RECORDED,
     When,
     base_map,
     is_installed,
@@ -51,7 +54,7 @@ class Method(StrEnum):
     """How trips are made."""
 
     MODEL = "model"
-    RECORDED = "recorded"
+    RECORDED = RECORDED
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +98,11 @@ def trip_methods(city: City) -> tuple[Method, ...]:
     """How trips can be made in a city; the model only where one was trained."""
     trained = is_installed(trips_weights(city.id))
     return (Method.MODEL, Method.RECORDED) if trained else (Method.RECORDED,)
+
+
+def trip_purposes(city: City) -> tuple[str, ...]:
+    """Names of the purposes of a city's recorded trips, sorted."""
+    return city.purposes()
 
 
 def can_reassign(city: City) -> bool:
@@ -164,7 +172,10 @@ def read_trips(scenario: Scenario, answer: Mapping[str, Any]) -> Result:
 
 
 def made_trips(result: Result, version: str, most: int | None = None) -> MadeTrips:
-    """The trips of ``before`` or ``after``, all or the first ones."""
+    """The trips of ``before`` or ``after``, all or the first ones.
+
+    Of an answer of the simulator, those of ``untouched`` or ``edited``.
+    """
     offsets = result.arrays[f"{version}/offsets"].astype(np.int64)
     num = len(offsets) - 1 if most is None else min(most, len(offsets) - 1)
     lon, lat = (
@@ -233,19 +244,21 @@ def truth_of_trips(scenario: Scenario) -> Scenario | None:
 
 
 def compare_with_truth(result: Result, truth: Result) -> dict[str, float | None]:
-    """Correlation of change maps with the simulator's: ours, recorded trips', the painted map's.
+    """Correlation of change maps with the simulator's.
 
     Returns:
-        By name; None where a map is flat.
+        Of the made trips (``ours``), of the map that they follow (``map``) and of each simple way,
+        by name; None where a map is flat.
     """
     true = true_change(truth)
-    change = {
-        "ours": result.arrays["maps/change"],
-        "map": wished_change(result),
-    }
-    if "recorded/change" in result.arrays:
-        change["recorded"] = result.arrays["recorded/change"]
+    change = {"ours": result.arrays["maps/change"], "map": wished_change(result)}
+    change |= {way: result.arrays[f"{way}/change"] for way in simple_ways(result)}
     return {name: compare_maps(np.asarray(values), true) for name, values in change.items()}
+
+
+def simple_ways(result: Result) -> tuple[str, ...]:
+    """Names of the simple ways of making trips that an answer was compared with."""
+    return tuple(way for way in BASELINES if f"{way}/change" in result.arrays)
 
 
 def wished_change(result: Result) -> NDArray[np.float64]:
@@ -287,7 +300,9 @@ __all__ = [
     "made_trips",
     "painted_edits",
     "read_trips",
+    "simple_ways",
     "trip_methods",
+    "trip_purposes",
     "trips_scenario",
     "true_change",
     "truth_of_trips",

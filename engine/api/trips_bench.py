@@ -1,8 +1,8 @@
 """What-ifs against the simulator's truth: the test interventions of a city.
 
 Each is asked twice: with the true new occupancy as the painted map, and, for closed streets, with
-the map of the traffic assignment. Trips follow either map, made by the model and drawn from the
-recorded ones.
+the map of the traffic assignment. Trips follow either map, made by the model where there is one and
+by the simple ways.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,6 +19,7 @@ from engine.api.trajectories import (
     compare_maps,
     painted_edits,
     read_trips,
+    simple_ways,
     trip_methods,
     trips_scenario,
     wished_change,
@@ -70,16 +71,17 @@ def _measure(city: City, item: Intervention, num_trips: int, seed: int) -> Figur
     day = item.untouched.field("occupancy").time_of(0).astimezone(city.zone).date()
     true = edited - untouched
     figures: Figures = {}
-    for method in trip_methods(city):
-        for follow, edits in _questions(city, item, untouched, edited):
-            result = _ask(city, day, edits, follow, method, num_trips, seed)
-            name = "reassigned" if follow is Follow.REASSIGNED else "true"
-            change = result.arrays["maps/change"]
-            figures[f"{method}/{name}"] = compare_maps(change, true)
-            figures[f"{method}/{name}/blocked_entered"] = result.metrics["blocked_entered"]
-            figures[f"{method}/{name}/seconds"] = result.metrics["seconds"]
-            if follow is Follow.REASSIGNED:
-                figures["map/reassigned"] = compare_maps(wished_change(result), true)
+    method = trip_methods(city)[0]
+    for follow, edits in _questions(city, item, untouched, edited):
+        result = _ask(city, day, edits, follow, method, num_trips, seed)
+        name = "reassigned" if follow is Follow.REASSIGNED else "true"
+        changes = {str(method): result.arrays["maps/change"]}
+        changes |= {way: result.arrays[f"{way}/change"] for way in simple_ways(result)}
+        figures |= {f"{way}/{name}": compare_maps(c, true) for way, c in changes.items()}
+        figures[f"{method}/{name}/blocked_entered"] = result.metrics["blocked_entered"]
+        figures[f"{method}/{name}/seconds"] = result.metrics["seconds"]
+        if follow is Follow.REASSIGNED:
+            figures["map/reassigned"] = compare_maps(wished_change(result), true)
     return figures
 
 

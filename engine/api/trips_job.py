@@ -1,7 +1,7 @@
 """The job behind a what-if of people's movements: trips before and after, and what they show.
 
 Trips of both versions are made chunk by chunk from the same random numbers. Beside the trained
-model, recorded trips are drawn again to follow the same two maps: what has to be beaten.
+model, simple ways follow the same two maps: what has to be beaten.
 """
 
 import time
@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from engine import __version__
 from engine.api.trips_known import KnownCity, know_city
 from engine.api.trips_maps import (
+    BASELINES,
     REASSIGNED,
+    RECORDED,
     When,
     base_map,
     closed_streets,
@@ -28,6 +30,7 @@ from engine.api.trips_maps import (
     streets_weights,
     when_of,
 )
+from engine.api.trips_ways import make_pair, trips_wished
 from engine.cities import City
 from engine.cities.registry import open_city
 from engine.compute.jobs import Progress
@@ -49,7 +52,6 @@ from engine.models.tddpm.occupancy import CityMap
 from engine.models.tddpm.plans import TripWishes
 from engine.models.tddpm.sampling import SamplerConfig
 from engine.models.tddpm.tracks import Tracks, join_tracks, path_lengths_m
-from engine.models.walk_baselines.resampling import resample_trips
 
 
 class Stoppable(Protocol):
@@ -59,12 +61,14 @@ class Stoppable(Protocol):
         """Stop here if the job was cancelled."""
 
 
-MODEL, RECORDED = "model", "recorded"
-"""Ways of making trips: the trained network, and recorded trips drawn anew."""
+MODEL = "model"
+"""Making trips with the trained network."""
 MAX_TRIPS = 20_000
 SHOWN_TRIPS = 300
 """Trips that are sent while the rest are being made."""
 EVALUATIONS, TRIES = 8, 2
+SPARSE_POINTS = 20.0
+"""Recorded points of a cell that weigh as much as the whole city's share of a purpose."""
 DAY_S = 86_400.0
 
 
@@ -117,12 +121,14 @@ def run(request: dict[str, Any], context: Stoppable) -> Generator[Progress, None
     yield Progress(0.92, "Comparing")
     versions = join_tracks(before), join_tracks(after)
     arrays, metrics = _compare(question, known, versions)
-    if question.method == MODEL:
-        yield Progress(0.95, "Recorded trips on the same maps")
-        recorded = _recorded_pair(question, known)
-        other, figures = _compare(question, known, recorded)
-        arrays["recorded/change"] = other["maps/change"]
-        metrics |= {f"recorded/{name}": value for name, value in figures.items()}
+    privacy = asdict(compare_privacy(versions[1], known.held_out, known.training))
+    metrics |= {f"privacy/{name}": value for name, value in privacy.items()}
+    for way in BASELINES:
+        if way != question.method:
+            yield Progress(0.95, "Simple ways on the same maps")
+            other, figures = _compare(question, known, _baseline_pair(way, question, known))
+            arrays[f"{way}/change"] = other["maps/change"]
+            metrics |= {f"{way}/{name}": value for name, value in figures.items()}
     metrics |= _judge_edit(question, known, city)
     metrics["seconds"] = making_s
     for name, tracks in zip(("before", "after"), versions, strict=True):
@@ -160,7 +166,26 @@ def _ask(scenario: Scenario, city: City, known: KnownCity) -> _Question:
             "No model was trained for this city.", city.id, "Use its recorded trips."
         )
     wishes = _wishes(values.get("purpose"), when, city, known)
+    if wishes.purpose is not None:
+        part = _part_of_purpose(known, wishes, city)
+        base, target = (OccupancyMap(m.values * part, m.grid) for m in (base, target))
     return _Question(scenario, city, when, base, target, tuple(fences), num_trips, method, wishes)
+
+
+def _part_of_purpose(known: KnownCity, wishes: TripWishes, city: City) -> NDArray[np.float64]:
+    """(R, C) which part of each cell's recorded traffic in the asked hours has the asked purpose.
+
+    Where hardly anyone was recorded, the part of the whole city counts.
+    """
+    everyone = trips_wished(known.training, replace(wishes, purpose=None))
+    counts = [
+        count_trips_in_cells(tracks, city.grid, known.frame.plane).sum(axis=0)
+        for tracks in (trips_wished(everyone, wishes), everyone)
+    ]
+    ours, every = (np.asarray(count, np.float64).reshape(city.grid.shape) for count in counts)
+    overall = ours.sum() / every.sum()
+    part: NDArray[np.float64] = (ours + SPARSE_POINTS * overall) / (every + SPARSE_POINTS)
+    return part
 
 
 def _wishes(purpose: object, when: When, city: City, known: KnownCity) -> TripWishes:
@@ -227,7 +252,7 @@ def _make_pairs(
     """Chunks of trips before and after, made from the same random numbers."""
     model = known.model
     if question.method == RECORDED or model is None:
-        yield _recorded_pair(question, known)
+        yield _baseline_pair(RECORDED, question, known)
         return
     before, after = _rasters(question, known)
     config = GenerationConfig(SamplerConfig(EVALUATIONS), TRIES, wishes=question.wishes)
@@ -249,37 +274,16 @@ def _make_pairs(
     yield from zip(stream(before, ()), stream(after, question.fences), strict=True)
 
 
-def _recorded_pair(question: _Question, known: KnownCity) -> tuple[Tracks, Tracks]:
-    """Recorded trips of the asked hours, weighted to follow either map."""
-    training = _in_hours(known.training, question.wishes)
-    before, after = _rasters(question, known)
-
-    def draw(city: CityMap, trips: Tracks) -> Tracks:
-        rng = np.random.default_rng((question.scenario.seed, 3))
-        return resample_trips(trips, city, question.num_trips, rng)
-
-    untouched = draw(before, training)
-    if not question.fences and np.array_equal(before.counts, after.counts):
-        return untouched, untouched
-    entered = np.zeros(len(training), dtype=bool)
-    for fence in question.fences:
-        entered |= fence.entered(training)
-    if entered.all():
-        raise ScenarioError(
-            "Every recorded trip enters a blocked place.", "", "Block fewer places."
-        )
-    return untouched, draw(after, training.select(~entered))
-
-
-def _in_hours(tracks: Tracks, wishes: TripWishes) -> Tracks:
-    chosen = np.ones(len(tracks), dtype=bool)
-    if wishes.begin_s is not None and wishes.end_s is not None:
-        chosen &= (tracks.start_s - wishes.begin_s) % DAY_S < wishes.end_s - wishes.begin_s
-    if wishes.purpose is not None:
-        chosen &= tracks.purpose == wishes.purpose
-    if not chosen.any():
-        raise ScenarioError("No recorded trip fits these hours and this purpose.")
-    return tracks.select(chosen)
+def _baseline_pair(way: str, question: _Question, known: KnownCity) -> tuple[Tracks, Tracks]:
+    return make_pair(
+        way,
+        known.training,
+        _rasters(question, known),
+        question.fences,
+        question.wishes,
+        question.num_trips,
+        question.scenario.seed,
+    )
 
 
 def _compare(
@@ -317,8 +321,7 @@ def _compare(
     followed = correlation(difference.change, wished)
     if followed is not None:
         metrics["followed"] = followed
-    privacy = asdict(compare_privacy(versions[1], known.held_out, known.training))
-    return arrays, metrics | {f"privacy/{name}": value for name, value in privacy.items()}
+    return arrays, metrics
 
 
 def _num_entered(question: _Question, tracks: Tracks) -> int:

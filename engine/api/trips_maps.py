@@ -17,6 +17,9 @@ from engine.models.installed import find_weights
 FIELD = "occupancy"
 PAINTED, REASSIGNED = "painted", "reassigned"
 """Whose map is followed: the user's own, or that of a traffic assignment with streets closed."""
+RECORDED, WALK, PATHS = "recorded", "walk", "paths"
+BASELINES = (RECORDED, WALK, PATHS)
+"""Recorded trips drawn anew, a random walk on the map, shortest paths between places of it."""
 
 
 @dataclass(frozen=True)

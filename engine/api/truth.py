@@ -24,11 +24,16 @@ from engine.errors import ScenarioError, SimulatorFailedError
 from engine.simulation.day import Progress as DayProgress
 from engine.simulation.day import simulate_day
 from engine.simulation.model import TrafficModel, load_model
+from engine.simulation.outputs import Tracks
+from engine.simulation.production import draw_tracks
 
 FUNCTION = "engine.api.truth.run"
 RUNS = ("untouched", "edited", "again")
 """The three simulations: without the edits, with them, and without them under another seed."""
 MAPS = ("flow", "occupancy")
+TRIP_RUNS = ("untouched", "edited")
+"""Runs whose trips are kept; trip for trip the same vehicles, where they drive in both."""
+SHOWN_TRIPS = 400
 STEP = timedelta(minutes=30)
 _KEPT_DAYS = 6
 _CHANCE_SEED_STEP = 1_000_003
@@ -41,10 +46,11 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What is kept of a simulated day: its (T, R, C) maps and its figures."""
+    """What is kept of a simulated day: its (T, R, C) maps, its figures and some of its trips."""
 
     maps: Mapping[str, np.ndarray]
     figures: Mapping[str, float]
+    trips: Mapping[str, np.ndarray]
 
 
 # what this worker simulated lately: the untouched day is the same for every edit
@@ -116,8 +122,9 @@ def run(request: dict[str, Any], context: JobContext) -> Generator[Progress, Non
 
     Returns:
         ``arrays`` with (T, R, C) maps ``untouched/flow``, ``edited/flow``, ``again/flow`` (vehicles
-        entering a cell per half hour) and the same of ``occupancy``; ``metrics`` with the figures
-        of each run; ``manifest``.
+        entering a cell per half hour) and the same of ``occupancy``; of ``untouched`` and
+        ``edited`` some trips, as :mod:`engine.api.trajectories` names their parts; ``metrics`` with
+        the figures of each run; ``manifest``.
     """
     scenario = Scenario.from_json(request)
     city = open_city(scenario.city_id)
@@ -135,6 +142,8 @@ def run(request: dict[str, Any], context: JobContext) -> Generator[Progress, Non
         if outcome is None:
             raise SimulatorFailedError("The simulator ended without an answer.", city.id)
         arrays |= {f"{name}/{field}": values for field, values in outcome.maps.items()}
+        if name in TRIP_RUNS:
+            arrays |= {f"{name}/{part}": values for part, values in outcome.trips.items()}
         metrics |= {f"{name}/{figure}": value for figure, value in outcome.figures.items()}
     manifest: dict[str, Scalar] = {"version": __version__, "city": city.digest}
     return {"arrays": arrays, "metrics": metrics, "manifest": manifest}
@@ -166,8 +175,19 @@ def _simulate(
         figures = {figure: float(value) for figure, value in asdict(step.summary).items()}
         while len(_kept) >= _KEPT_DAYS:
             del _kept[next(iter(_kept))]
-        _kept[key] = _Outcome(maps, figures)
+        _kept[key] = _Outcome(maps, figures, _pack_trips(step.tracks, hours[0]))
         yield _kept[key]
+
+
+def _pack_trips(tracks: Tracks, begin_h: float) -> dict[str, np.ndarray]:
+    """Some whole trips as plain arrays; which ones depends on their keys alone."""
+    shown = draw_tracks(tracks, SHOWN_TRIPS)
+    return {
+        "lon_udeg": np.rint(shown.lon * 1e6).astype(np.int32),
+        "lat_udeg": np.rint(shown.lat * 1e6).astype(np.int32),
+        "offsets": shown.starts,
+        "start_s": begin_h * 3_600 + shown.first_s.astype(np.float64),
+    }
 
 
 def _day(scenario: Scenario) -> date:

@@ -165,6 +165,20 @@ class Recordings:
         parts = (n for n, e in self._listed() if e.kind is FileKind.TRAJECTORIES)
         return sorted(n for n in parts if n.startswith(head))
 
+    def purposes(self) -> tuple[str, ...]:
+        """Names of the trips' purposes, sorted; reads that column alone.
+
+        Raises:
+            CityDamagedError: a file is missing, truncated, edited, or does not fit.
+        """
+        names: set[str] = set()
+        for path in self.trajectory_parts():
+            with self.files.open(path) as file:
+                parquet = open_table(file, path, tuple(COLUMNS)).parquet
+                column = as_damage(path, lambda p=parquet: p.read(["purpose"], use_threads=False))  # type: ignore[misc]
+            names.update(name or "" for name in column.column("purpose").unique().to_pylist())
+        return tuple(sorted(names - {""}))
+
     def read_part(self, path: str, wanted: TripFilter) -> Iterator[TrajectoryBatch]:
         """Stream the wanted trips of one file; its limit is passed over.
 

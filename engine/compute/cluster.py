@@ -128,7 +128,7 @@ class Cluster:
                 set_as_default=False,
                 # results come straight from a worker where it can surely be reached
                 direct_to_workers=self._embedded is not None,
-                timeout=settings.connect_timeout_s,
+                timeout=settings.start_timeout_s if self._embedded else settings.connect_timeout_s,
             )
         except (OSError, TimeoutError, ValueError) as reason:
             logger.warning("no connection to %s: %r", self.address, reason)

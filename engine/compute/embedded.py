@@ -52,7 +52,7 @@ class EmbeddedCluster:
             # Ctrl-C in the terminal is for the server, which then ends this process in order
             start_new_session=True,
         )
-        greeting = self._read_greeting(settings.connect_timeout_s)
+        greeting = self._read_greeting(settings.start_timeout_s)
         self.address: str = greeting["address"]
         self.tls: dict[str, str] = greeting["tls"]
         self.planned = tuple(

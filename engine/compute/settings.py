@@ -57,6 +57,8 @@ class ComputeSettings:
             ending its worker.
         time_limit_s: a job that runs longer is stopped and fails.
         connect_timeout_s: how long to wait for the scheduler.
+        start_timeout_s: how long the workers on this computer may take to start; a busy computer
+            takes many times what an idle one does.
     """
 
     scheduler: str = ""
@@ -69,6 +71,7 @@ class ComputeSettings:
     cancel_grace_s: float = 1.5
     time_limit_s: float = 3600.0
     connect_timeout_s: float = 15.0
+    start_timeout_s: float = 120.0
 
     def __post_init__(self) -> None:
         if self.scheduler and not re.fullmatch(r"(tls|tcp)://[^\s/]+:\d{1,5}", self.scheduler):

@@ -107,6 +107,17 @@ def sensor_names(city: api.City) -> tuple[str, ...]:
 
 
 @st.cache_resource(max_entries=_MAX_CITIES, show_spinner=False)
+def _trip_purposes(city_id: str, digest: str) -> tuple[str, ...]:  # noqa: ARG001 - part of the key
+    return api.trip_purposes(api.open_city(city_id))
+
+
+def trip_purposes(city: api.City) -> tuple[str, ...]:
+    """Names of the purposes of a city's recorded trips."""
+    names: tuple[str, ...] = _trip_purposes(city.id, city.digest)
+    return names
+
+
+@st.cache_resource(max_entries=_MAX_CITIES, show_spinner=False)
 def _coarse_sensor_names(city_id: str, digest: str, grid: Grid) -> tuple[str, ...]:  # noqa: ARG001 - part of the key
     return api.coarse_sensor_names(api.open_city(city_id), grid)
 

@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from engine import api
@@ -26,7 +27,21 @@ from pages.shared.trips_question import UNIT
 
 MAP_HEIGHT_PX = 560
 SHOWN_TRIPS = 400
+SIDE_BY_SIDE, ONE_MAP = "Side by side", "In one map"
 TABS = ("Maps", "Moving trips", "Ask the simulator", "Lengths and times", "Download")
+WAY_WORDS = {
+    "model": "Trained model",
+    "recorded": "Recorded trips, drawn anew",
+    "paths": "Shortest paths between busy places",
+    "walk": "Random walk on the map",
+}
+COLUMN_HELP = {
+    "Map met": "Share of the trips' points that lie where the changed map wants them.",
+    "Follows the map's change": "Correlation of the change that the trips show with that of the "
+    "map, cell by cell. 1 is perfect.",
+    "Agrees with the simulator": "Correlation of the change that the trips show with that of the "
+    "simulator, cell by cell. 1 is perfect.",
+}
 FORMAT_WORDS = {
     api.TripsFormat.CSV: ("CSV", "text/csv"),
     api.TripsFormat.GEOPARQUET: ("GeoParquet", "application/vnd.apache.parquet"),
@@ -159,6 +174,8 @@ def _draw_maps(city: api.City, result: Result) -> None:
         options=_options(city, "Today and after the changes"),
         version=result.digest,
     )
+    st.markdown("**Against simple ways of making trips**")
+    _draw_ways(result, None)
     with st.expander("How sure is this?"):
         st.markdown(_sure_text(result))
 
@@ -173,37 +190,89 @@ def _sure_text(result: Result) -> str:
         f"{typical:,.0f} ({UNIT}); a cell is marked when its change is too large for that, with at "
         "most 5 % of the marks expected by chance. More trips make it smaller."
     )
-    if "followed" in figures:
-        text += (
-            "\n\nThe change that the trips show agrees with the change of the map with a "
-            f"correlation of **{figures['followed']:.2f}**"
-        )
-        if "recorded/followed" in figures:
-            text += (
-                f"; recorded trips drawn anew for the same maps reach "
-                f"**{figures['recorded/followed']:.2f}** and meet the map to "
-                f"**{1 - figures['recorded/mismatch_after']:.0%}**. Where they are ahead, prefer "
-                "them: choose *Recorded trips* beside the map"
-            )
-        text += "."
     return text
 
 
+def _draw_ways(result: Result, truth: Result | None) -> None:
+    """How well each way of making trips does on these maps, and which one is ahead."""
+    figures = result.metrics
+    own = result.manifest["method"]
+    agreement = api.compare_with_truth(result, truth) if truth is not None else {}
+    rows = []
+    for way in (str(own), *api.simple_ways(result)):
+        head = "" if way == own else f"{way}/"
+        rows.append(
+            {
+                "Way of making trips": WAY_WORDS[way],
+                "Map met": 1 - figures[f"{head}mismatch_after"],
+                "Follows the map's change": figures.get(f"{head}followed"),
+                "Agrees with the simulator": agreement.get("ours" if way == own else way),
+            }
+        )
+    table = pd.DataFrame(rows)
+    if truth is None:
+        table = table.drop(columns="Agrees with the simulator")
+    elif agreement.get("map") is not None:
+        st.caption(
+            "The map itself, which all of them follow, agrees with the simulator to "
+            f"**{agreement['map']:.2f}**; the simulator agrees with itself, with another draw of "
+            "trips, to about .9 to .98."
+        )
+    columns = {
+        name: st.column_config.NumberColumn(
+            format="percent" if name == "Map met" else "%.2f", help=COLUMN_HELP[name]
+        )
+        for name in table.columns[1:]
+    }
+    st.dataframe(table, hide_index=True, column_config=columns, width="stretch")
+    best = rows[int(np.argmax([row["Map met"] for row in rows]))]
+    if best is not rows[0]:
+        st.caption(
+            f":material/info: Here a simple way is ahead: **{best['Way of making trips']}** meets "
+            f"the map to {best['Map met']:.0%}, {rows[0]['Way of making trips'].lower()} to "
+            f"{rows[0]['Map met']:.0%}."
+        )
+
+
 def _draw_moving(city: api.City, result: Result) -> None:
-    versions = (("Today", "before"), ("After your changes", "after"))
+    sources = [("Today", result, "before"), ("After your changes", result, "after")]
+    truth = _find_truth(result)
+    if truth is not None:
+        sources += [("Simulator, as it was", truth, "untouched")]
+        sources += [("Simulator, streets closed", truth, "edited")]
+    layout = st.segmented_control(
+        "Layout",
+        (SIDE_BY_SIDE, ONE_MAP),
+        default=SIDE_BY_SIDE,
+        required=True,
+        label_visibility="collapsed",
+        key=f"trips-layout-{city.id}",
+        persist_state="session",
+    )
     groups = []
-    for title, version in versions:
-        trips = api.made_trips(result, version, SHOWN_TRIPS)
+    for title, source, version in sources:
+        trips = api.made_trips(source, version, SHOWN_TRIPS)
         groups.append(TripGroup(title, trips.paths, trips.times_s))
     view_trips(
         groups,
         key=f"trips-moving-{city.id}",
         options=_options(city, "Moving trips"),
-        motion=TripMotion(side_by_side=True, speed=120.0),
-        version=result.digest,
+        motion=TripMotion(side_by_side=layout == SIDE_BY_SIDE, speed=120.0),
+        version=(result.digest, truth.digest if truth else ""),
     )
     shown = min(SHOWN_TRIPS, int(result.metrics["trips"]))
-    st.caption(f"{shown:,} of {result.metrics['trips']:,.0f} trips of either version are shown.")
+    words = f"{shown:,} of {result.metrics['trips']:,.0f} trips of either version are shown."
+    if truth is not None:
+        words += " The simulator's are some of the trips that it drove in both runs."
+    st.caption(words)
+
+
+def _find_truth(result: Result) -> Result | None:
+    """The simulator's answer to the same closed streets, if it was asked."""
+    answered = get_state().answered.get(Question.SIMULATE)
+    if answered is None or answered.scenario != api.truth_of_trips(result.scenario):
+        return None
+    return answered.result
 
 
 def _draw_truth(city: api.City, result: Result) -> None:
@@ -215,8 +284,8 @@ def _draw_truth(city: api.City, result: Result) -> None:
             title="No street was closed",
         )
         return
-    answered = get_state().answered.get(Question.SIMULATE)
-    if answered is None or answered.result is None or answered.scenario != question:
+    truth = _find_truth(result)
+    if truth is None:
         st.markdown(
             "SUMO drives the same hours with these streets open and closed. It takes a minute or "
             "more; what you see here stays."
@@ -226,27 +295,11 @@ def _draw_truth(city: api.City, result: Result) -> None:
         draw_progress(Question.SIMULATE, api.read_truth)
         draw_problem(Question.SIMULATE)
         return
-    _draw_comparison(city, result, answered.result)
+    _draw_comparison(city, result, truth)
 
 
 def _draw_comparison(city: api.City, result: Result, truth: Result) -> None:
-    words = {
-        "map": "The map that trips follow",
-        "ours": "The trips",
-        "recorded": "Recorded trips, drawn anew",
-    }
-    agreement = api.compare_with_truth(result, truth)
-    with st.container(horizontal=True, gap="large"):
-        for name, label in words.items():
-            value = agreement.get(name)
-            if value is not None:
-                st.metric(
-                    label,
-                    f"{value:.2f}",
-                    help="Correlation of its change, cell by cell, with the simulator's. 1 is "
-                    "perfect; the simulator itself reaches about .9 to .98 with another draw.",
-                    width="content",
-                )
+    _draw_ways(result, truth)
     true = api.true_change(truth)
     change = result.arrays["maps/change"].astype(np.float64)
     size = max(float(np.abs(true).max()), float(np.abs(change).max()), 1.0)

@@ -44,6 +44,7 @@ class Choices:
     follow: api.Follow
     method: api.Method
     num_trips: int
+    purpose: str
     seed: int
 
 
@@ -68,6 +69,7 @@ def draw_question(city: api.City) -> None:
                 follow=choices.follow,
                 method=choices.method,
                 num_trips=choices.num_trips,
+                purpose=choices.purpose,
                 seed=choices.seed,
             )
             ask(scenario, api.ask_trips)
@@ -118,6 +120,7 @@ def _draw_choices(city: api.City) -> Choices:
             persist_state="session",
             help="More trips show smaller changes, and take longer.",
         )
+        purpose = _draw_purpose(city)
         method = _draw_method(city)
     follow = _draw_follow(city)
     with st.popover("Advanced", icon=":material/tune:"):
@@ -131,7 +134,7 @@ def _draw_choices(city: api.City) -> Choices:
             help="The same number gives the same trips. Today's trips and those after your changes "
             "are made from the same random numbers.",
         )
-    return Choices(day, hours, follow, method, int(num_trips), int(seed))
+    return Choices(day, hours, follow, method, int(num_trips), purpose, int(seed))
 
 
 def _draw_when(city: api.City) -> tuple[date, tuple[float, float]]:
@@ -159,6 +162,26 @@ def _draw_when(city: api.City) -> tuple[date, tuple[float, float]]:
     )
     chosen = day if isinstance(day, date) else first
     return chosen, (min(begin, 23.5), max(end, begin + 0.5) if begin < 24 else 24.0)
+
+
+def _draw_purpose(city: api.City) -> str:
+    purposes = cache.trip_purposes(city)
+    if not purposes:
+        return ""
+    chosen = st.selectbox(
+        "Purpose",
+        ("", *purposes),
+        format_func=purpose_words,
+        key=f"trips-purpose-{city.id}",
+        persist_state="session",
+        help="Trips of one purpose follow that part of the map which its recorded trips make up.",
+    )
+    return str(chosen)
+
+
+def purpose_words(purpose: str) -> str:
+    """A purpose as the user reads it; all of them where it is empty."""
+    return as_text(purpose.capitalize()) if purpose else "All purposes"
 
 
 def _draw_method(city: api.City) -> api.Method:

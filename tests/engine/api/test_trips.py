@@ -10,7 +10,8 @@ import pytest
 
 from engine import api
 from engine.api.trips_bench import answer_here as answer
-from engine.domain import BlockCells, SetOccupancy
+from engine.api.truth import run as run_truth
+from engine.domain import BlockCells, CloseStreets, SetOccupancy
 from engine.errors import OccupancyError, ScenarioError
 
 DAY, HOURS = date(2025, 5, 28), (7.0, 9.0)
@@ -19,6 +20,20 @@ DAY, HOURS = date(2025, 5, 28), (7.0, 9.0)
 def scenario(edits=(), **more):
     more = {"method": api.Method.RECORDED, "num_trips": 200, **more}
     return api.trips_scenario("adlershof", DAY, HOURS, edits, **more)
+
+
+class Uncancelled:
+    def cancelled(self):
+        return False
+
+
+def simulate(question):
+    steps = run_truth(question.to_json(), Uncancelled())
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return api.read_truth(question, end.value)
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +72,42 @@ def test_as_painted_the_closed_street_moves_nothing_on_the_map(closed, base):
     result = answer(scenario(closed.scenario.edits, follow=api.Follow.PAINTED))
     np.testing.assert_array_equal(result.arrays["maps/target"], base)
     assert result.metrics["blocked_entered"] == 0
+
+
+def test_simple_ways_stand_beside_the_answer(closed):
+    assert api.simple_ways(closed) == ("walk", "paths")
+    for way in api.simple_ways(closed):
+        assert 0 < closed.metrics[f"{way}/mismatch_after"] < 1
+        assert closed.arrays[f"{way}/change"].any()
+    # recorded trips know the streets, the others do not
+    assert closed.metrics["mismatch_after"] < closed.metrics["walk/mismatch_after"]
+
+
+def test_trips_of_one_purpose_follow_its_part_of_the_map(city, base):
+    assert "work" in api.trip_purposes(city)
+    totals = []
+    for purpose in ("work", "shopping"):
+        result = answer(scenario(purpose=purpose))
+        part = result.arrays["maps/base"] / np.maximum(base, 1)
+        assert ((part >= 0) & (part <= 1)).all()
+        number = result.arrays["before/purpose"]
+        assert (number == api.trip_purposes(city).index(purpose)).all()
+        totals.append(result.arrays["maps/base"].sum())
+    # in the morning more people drive to work than to shops
+    assert totals[0] > totals[1]
+
+
+def test_the_simulators_trips_can_be_shown(city):
+    closed = CloseStreets(("abram-joffe-strasse-1",))
+    question = api.truth_scenario("adlershof", DAY, (3.0, 3.5), (closed,))
+    truth = simulate(question)
+    for version in ("untouched", "edited"):
+        trips = api.made_trips(truth, version)
+        assert 10 < len(trips.paths) <= 400
+        times = np.concatenate(trips.times_s)
+        assert 3 * 3_600 <= times.min() < times.max() < 4 * 3_600
+        lon, lat = np.concatenate(trips.paths).T
+        assert (np.abs(lon - city.grid.west) < 0.1).all() and (np.abs(lat - 52.4) < 0.1).all()
 
 
 def test_blocked_cells_stay_empty(base):
