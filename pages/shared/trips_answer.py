@@ -196,20 +196,22 @@ def _sure_text(result: Result) -> str:
 def _draw_ways(result: Result, truth: Result | None) -> None:
     """How well each way of making trips does on these maps, and which one is ahead."""
     figures = result.metrics
-    own = result.manifest["method"]
+    own = str(result.manifest["method"])
     agreement = api.compare_with_truth(result, truth) if truth is not None else {}
-    rows = []
-    for way in (str(own), *api.simple_ways(result)):
-        head = "" if way == own else f"{way}/"
-        rows.append(
-            {
-                "Way of making trips": WAY_WORDS[way],
-                "Map met": 1 - figures[f"{head}mismatch_after"],
-                "Follows the map's change": figures.get(f"{head}followed"),
-                "Agrees with the simulator": agreement.get("ours" if way == own else way),
-            }
-        )
-    table = pd.DataFrame(rows)
+    ways = (own, *api.simple_ways(result))
+    heads = ("", *(f"{way}/" for way in ways[1:]))
+    names = [WAY_WORDS[way] for way in ways]
+    met = [1 - figures[f"{head}mismatch_after"] for head in heads]
+    table = pd.DataFrame(
+        {
+            "Way of making trips": names,
+            "Map met": met,
+            "Follows the map's change": [figures.get(f"{head}followed") for head in heads],
+            "Agrees with the simulator": [
+                agreement.get(name) for name in ("ours", *api.simple_ways(result))
+            ],
+        }
+    )
     if truth is None:
         table = table.drop(columns="Agrees with the simulator")
     elif agreement.get("map") is not None:
@@ -225,12 +227,11 @@ def _draw_ways(result: Result, truth: Result | None) -> None:
         for name in table.columns[1:]
     }
     st.dataframe(table, hide_index=True, column_config=columns, width="stretch")
-    best = rows[int(np.argmax([row["Map met"] for row in rows]))]
-    if best is not rows[0]:
+    best = int(np.argmax(met))
+    if best:
         st.caption(
-            f":material/info: Here a simple way is ahead: **{best['Way of making trips']}** meets "
-            f"the map to {best['Map met']:.0%}, {rows[0]['Way of making trips'].lower()} to "
-            f"{rows[0]['Map met']:.0%}."
+            f":material/info: Here a simple way is ahead: **{names[best]}** meets the map to "
+            f"{met[best]:.0%}, {names[0].lower()} to {met[0]:.0%}."
         )
 
 
