@@ -112,6 +112,7 @@ from engine.api.reconstruction_view import (
     held_out_from,
     usual_top,
 )
+from engine.api.screen_lines import Crossings, count_crossings
 from engine.api.sensor_masks import (
     Pattern,
     coarse_sensor_names,
@@ -183,6 +184,7 @@ __all__ = [
     "CityCard",
     "ComputeService",
     "Conditions",
+    "Crossings",
     "DaySeries",
     "Earlier",
     "ErrorCard",
@@ -239,6 +241,7 @@ __all__ = [
     "coarse_sensor_names",
     "compare_with_truth",
     "conditions_at",
+    "count_crossings",
     "covered_days",
     "day_scenario",
     "day_series",

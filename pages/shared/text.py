@@ -13,3 +13,8 @@ def as_text(value: str) -> str:
     """The value escaped, so that Streamlit's Markdown shows it letter by letter, on one line."""
     plain = _LINKS.sub(lambda found: _JOINER.join(found[0]), " ".join(value.split()))
     return _PUNCTUATION.sub(r"\\\1", plain)
+
+
+def clock(hour: float) -> str:
+    """An hour of the day as 08:30."""
+    return f"{int(hour):02d}:{round(hour % 1 * 60):02d}"

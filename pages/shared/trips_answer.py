@@ -23,11 +23,10 @@ from pages.shared.citymap import (
 )
 from pages.shared.state import get_state
 from pages.shared.text import as_text
+from pages.shared.trips_moving import draw_moving, find_truth
 from pages.shared.trips_question import UNIT
 
 MAP_HEIGHT_PX = 560
-SHOWN_TRIPS = 400
-SIDE_BY_SIDE, ONE_MAP = "Side by side", "In one map"
 TABS = ("Maps", "Moving trips", "Ask the simulator", "Lengths and times", "Download")
 WAY_WORDS = {
     "model": "Trained model",
@@ -84,7 +83,7 @@ def draw_answer(city: api.City) -> None:
     with maps:
         _draw_maps(city, result)
     with moving:
-        _draw_moving(city, result)
+        draw_moving(city, result)
     with truth:
         _draw_truth(city, result)
     with plots:
@@ -235,47 +234,6 @@ def _draw_ways(result: Result, truth: Result | None) -> None:
         )
 
 
-def _draw_moving(city: api.City, result: Result) -> None:
-    sources = [("Today", result, "before"), ("After your changes", result, "after")]
-    truth = _find_truth(result)
-    if truth is not None:
-        sources += [("Simulator, as it was", truth, "untouched")]
-        sources += [("Simulator, streets closed", truth, "edited")]
-    layout = st.segmented_control(
-        "Layout",
-        (SIDE_BY_SIDE, ONE_MAP),
-        default=SIDE_BY_SIDE,
-        required=True,
-        label_visibility="collapsed",
-        key=f"trips-layout-{city.id}",
-        persist_state="session",
-    )
-    groups = []
-    for title, source, version in sources:
-        trips = api.made_trips(source, version, SHOWN_TRIPS)
-        groups.append(TripGroup(title, trips.paths, trips.times_s))
-    view_trips(
-        groups,
-        key=f"trips-moving-{city.id}",
-        options=_options(city, "Moving trips"),
-        motion=TripMotion(side_by_side=layout == SIDE_BY_SIDE, speed=120.0),
-        version=(result.digest, truth.digest if truth else ""),
-    )
-    shown = min(SHOWN_TRIPS, int(result.metrics["trips"]))
-    words = f"{shown:,} of {result.metrics['trips']:,.0f} trips of either version are shown."
-    if truth is not None:
-        words += " The simulator's are some of the trips that it drove in both runs."
-    st.caption(words)
-
-
-def _find_truth(result: Result) -> Result | None:
-    """The simulator's answer to the same closed streets, if it was asked."""
-    answered = get_state().answered.get(Question.SIMULATE)
-    if answered is None or answered.scenario != api.truth_of_trips(result.scenario):
-        return None
-    return answered.result
-
-
 def _draw_truth(city: api.City, result: Result) -> None:
     question = api.truth_of_trips(result.scenario)
     if question is None or not api.can_simulate(city):
@@ -285,7 +243,7 @@ def _draw_truth(city: api.City, result: Result) -> None:
             title="No street was closed",
         )
         return
-    truth = _find_truth(result)
+    truth = find_truth(result)
     if truth is None:
         st.markdown(
             "SUMO drives the same hours with these streets open and closed. It takes a minute or "

@@ -21,7 +21,7 @@ from pages.shared.citymap import (
     view_maps,
 )
 from pages.shared.state import get_state
-from pages.shared.text import as_text
+from pages.shared.text import as_text, clock
 
 MAP_HEIGHT_PX = 440
 ANSWER_HEIGHT_PX = 600
@@ -152,12 +152,8 @@ def _describe(scenario: Scenario, names: dict[str, str]) -> str:
     edit = scenario.edits[0]
     closed = edit.street_ids if isinstance(edit, CloseStreets) else ()
     shown = ", ".join(names.get(street) or street for street in closed[:LONGEST_NAMES])
-    begin, end = (_clock(float(scenario.parameters[name] or 0)) for name in ("begin_h", "end_h"))
+    begin, end = (clock(float(scenario.parameters[name] or 0)) for name in ("begin_h", "end_h"))
     return f"{shown} closed on {scenario.parameters['date']}, {begin} to {end}, simulated by SUMO"
-
-
-def _clock(hour: float) -> str:
-    return f"{int(hour):02d}:{round(hour % 1 * 60):02d}"
 
 
 def _draw_figures(result: Result) -> None:

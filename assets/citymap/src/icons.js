@@ -25,6 +25,7 @@ import pipette from 'lucide-static/icons/pipette.svg';
 import play from 'lucide-static/icons/play.svg';
 import plus from 'lucide-static/icons/plus.svg';
 import redo from 'lucide-static/icons/redo-2.svg';
+import ruler from 'lucide-static/icons/ruler.svg';
 import scale from 'lucide-static/icons/scale.svg';
 import square from 'lucide-static/icons/square.svg';
 import squareDashed from 'lucide-static/icons/square-dashed.svg';
@@ -40,7 +41,7 @@ import close from 'lucide-static/icons/x.svg';
 
 const ICONS = {
   ban, box, close, columns, construction, diff, eraser, hand, help, history, lasso, layers, link, locate, maximize, minimize, minus,
-  paintbrush, pause, pipette, play, plus, redo, scale, square, target, trash, undo, waves, waypoints,
+  paintbrush, pause, pipette, play, plus, redo, ruler, scale, square, target, trash, undo, waves, waypoints,
   'arrow-down-to-line': arrowDown, 'arrow-up-from-line': arrowUp, 'image-down': imageDown, 'paint-bucket': paintBucket,
   'square-dashed': squareDashed, 'step-back': stepBack, 'step-forward': stepForward, table: tableIcon,
 };

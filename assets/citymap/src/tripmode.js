@@ -2,6 +2,7 @@
 import {TripsLayer} from '@deck.gl/geo-layers';
 import {Scale, formatCount, formatNumber} from './colors.js';
 import {legendCard} from './furniture.js';
+import {LinePen} from './linepen.js';
 import {cssColor} from './theme.js';
 import {TimeBar} from './timebar.js';
 import {group, iconButton, setPressed} from './toolbar.js';
@@ -24,6 +25,7 @@ export class TripMode {
       label: clockText, onTime: t => this.show(t),
     }, {trail: {min: 5, max: Math.max(60, Math.round((spec.end - spec.begin) / 4)), step: 5, value: this.trail, format: secondsText, onInput: s => { this.trail = s; this.map.scene.invalidate(); }}});
     this.bars.bottom.push(this.time.node);
+    if (spec.countable) this.pen = new LinePen(map, map.payload.key, line => this.#lineDrawn(line));
     this.#buildControls();
     this.show(spec.begin + (spec.end - spec.begin) * 0.1);
   }
@@ -46,6 +48,10 @@ export class TripMode {
       this.byButton = iconButton({name: 'layers', label: `Colour by ${this.scale.label}`, id: 'by-attribute', pressed: true, key: {text: 'C', aria: 'c'}, onClick: () => this.setByAttribute(!this.byAttribute)});
       buttons.push(this.byButton);
     }
+    if (this.pen) {
+      this.lineButton = iconButton({name: 'ruler', label: 'Draw a line to count trips across it', id: 'screen-line', pressed: false, key: {text: 'L', aria: 'l'}, onClick: () => this.setDrawing(!this.drawing)});
+      buttons.push(this.lineButton);
+    }
     if (buttons.length) this.map.extraControls = [group('Trips', buttons)];
   }
 
@@ -64,6 +70,19 @@ export class TripMode {
     this.map.drawCards();
     this.map.scene.invalidate();
     this.map.announce(on ? `Colour by ${this.scale.label}` : 'Colour by group');
+  }
+
+  setDrawing(on) {
+    this.drawing = on;
+    setPressed(this.lineButton, on);
+    this.map.setController(!on);
+    this.hover(null);
+    this.map.announce(on ? 'Drag across a street to count trips there; Delete takes the line away' : 'Move the map');
+  }
+
+  #lineDrawn(line) {
+    this.map.send('line', {map: this.spec.id, line: line?.flat() ?? null});
+    this.map.announce(line ? 'Trips across the line are counted below the map' : 'The line was taken away');
   }
 
   show(now) {
@@ -153,6 +172,7 @@ export class TripMode {
     const actions = {
       ' ': () => this.time.play(!this.time.playing), ',': () => this.time.move(-1), '.': () => this.time.move(1),
       Home: () => this.time.jump('begin'), End: () => this.time.jump('end'), s: () => this.side?.click(), c: () => this.byButton?.click(),
+      l: () => this.lineButton?.click(), Delete: () => this.pen?.clear(),
     };
     const action = actions[event.key] ?? actions[event.key.toLowerCase()];
     action?.();
@@ -163,11 +183,14 @@ export class TripMode {
   cameraChanged() {}
   pointerLeft() { this.hover(null); }
   click() {}
-  get painter() { return null; }
-  get busy() { return false; }
+  get painter() { return this.drawing ? this.pen : null; }
+  get busy() { return Boolean(this.pen?.stroke); }
   is3dAllowed() { return true; }
   before3d() {}
-  destroy() { this.time.destroy(); }
+  destroy() {
+    this.time.destroy();
+    this.pen?.show(null);
+  }
 }
 
 export function clockText(seconds) {

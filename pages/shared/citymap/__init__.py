@@ -37,7 +37,7 @@ from pages.shared.citymap.painting import (
     paint_occupancy,
 )
 from pages.shared.citymap.streets import SelectedStreets, StreetChoice, select_streets
-from pages.shared.citymap.trips import TripGroup, TripMotion, view_trips
+from pages.shared.citymap.trips import ScreenLine, TripGroup, TripMotion, view_trips
 from pages.shared.citymap.views import Frames, MapSelection, view_maps
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "PaintedMask",
     "PaintedOccupancy",
     "ScaleKind",
+    "ScreenLine",
     "SelectedStreets",
     "StreetChoice",
     "StreetLines",

@@ -1,6 +1,6 @@
 """Trajectories as moving trails."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,11 @@ from pages.shared.citymap.component import mount
 from pages.shared.citymap.documents import cached_payload
 from pages.shared.citymap.options import MapOptions
 from pages.shared.citymap.payload import deck_to_json, digest_of, encode_payload
+from pages.shared.state import component_state
 
 MAX_POINTS = 2_000_000
+ScreenLine = tuple[float, float, float, float]
+"""A line across which trips are counted: lon, lat of its begin and of its end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +92,11 @@ def view_trips(
     motion: TripMotion | None = None,
     options: MapOptions | None = None,
     version: Hashable = None,
-) -> None:
-    """Draw moving trails; play, pause, speed, scrubbing and trail length are the user's.
+    countable: bool = False,
+) -> ScreenLine | None:
+    """Draw moving trails, and return the screen line that the user drew, if any.
+
+    Play, pause, speed, scrubbing and trail length are the user's.
 
     Args:
         groups: one to four.
@@ -98,6 +104,7 @@ def view_trips(
         motion: speed, trail, colours, arrangement.
         options: label, height, the city below.
         version: names the data, as in :func:`pages.shared.citymap.views.view_maps`.
+        countable: whether the user can draw a screen line.
 
     Raises:
         InputError: a group cannot be drawn, or there are too many points.
@@ -112,13 +119,38 @@ def view_trips(
             content += [np.concatenate(group.paths), np.concatenate(group.times), group.attribute]
             content += [[len(path) for path in group.paths], group.names]
     titles = tuple(group.title for group in groups)
-    look = (options.label, options.height, options.is_3d, options.basemap.digest)
+    look = (options.label, options.height, options.is_3d, options.basemap.digest, countable)
     token = digest_of("trips", titles, motion, look, *content)
-    mount(key, cached_payload(key, token, lambda: _encode(key, groups, motion, options)))
+    payload = cached_payload(
+        key, token, lambda: _encode(key, groups, motion, options, countable=countable)
+    )
+    if not countable:
+        mount(key, payload)
+        return None
+    return _line(key, mount(key, payload, "line")["line"])
+
+
+def _line(key: str, told: Mapping[str, Any] | None) -> ScreenLine | None:
+    """What the browser told, or what it told before the user left this page."""
+    store, slot = component_state(), f"citymap:{key}:line"
+    if told is not None and told.get("map") == key:
+        store[slot] = told.get("line")
+    kept = store.get(slot)
+    if not isinstance(kept, list) or len(kept) != 4:
+        return None
+    if not all(isinstance(number, int | float) and np.isfinite(number) for number in kept):
+        return None
+    west, south, east, north = (float(number) for number in kept)
+    return west, south, east, north
 
 
 def _encode(
-    key: str, groups: Sequence[TripGroup], motion: TripMotion, options: MapOptions
+    key: str,
+    groups: Sequence[TripGroup],
+    motion: TripMotion,
+    options: MapOptions,
+    *,
+    countable: bool,
 ) -> bytes:
     for group in groups:
         group.check()
@@ -133,6 +165,8 @@ def _encode(
     every = np.concatenate(points)
     bounds: Bounds = (*_corner(every.min(axis=0)), *_corner(every.max(axis=0)))
     trips = {
+        "id": key,
+        "countable": countable,
         "title": options.label,
         "groups": [_group(i, group, points[i], moments[i]) for i, group in enumerate(groups)],
         "begin": float(np.floor(min(m.min() for m in moments))),

@@ -12,7 +12,7 @@ from engine import api
 from engine.api.trips_bench import answer_here as answer
 from engine.api.truth import run as run_truth
 from engine.domain import BlockCells, CloseStreets, SetOccupancy
-from engine.errors import OccupancyError, ScenarioError
+from engine.errors import InputError, OccupancyError, ScenarioError
 
 DAY, HOURS = date(2025, 5, 28), (7.0, 9.0)
 
@@ -182,3 +182,26 @@ def test_bad_questions(edits, more, error, words):
 def test_a_day_without_traffic_is_refused(city):
     with pytest.raises(ScenarioError, match="no traffic on that day"):
         api.usual_occupancy(city, date(2030, 1, 1), HOURS)
+
+
+def test_vehicles_across_a_line_are_counted_each_way(closed, city):
+    grid = city.grid
+    middle = (grid.west + grid.east) / 2
+    # from south to north: the left is west
+    west, east = api.count_crossings(closed, (middle, grid.south, middle, grid.north))
+    assert (west.towards, east.towards) == ("west", "east")
+    for way, sign in ((west, -1), (east, 1)):
+        for version, counted in (("before", way.before), ("after", way.after)):
+            trips = api.made_trips(closed, version)
+            moves = [np.diff((path[:, 0] > middle).astype(int)) for path in trips.paths]
+            crossed = sum(int((move == sign).sum()) for move in moves)
+            weight = (
+                closed.arrays[f"maps/{version}"].sum() / closed.arrays[f"{version}/offsets"][-1]
+            )
+            assert counted == pytest.approx(crossed * weight)
+        assert way.spread > 0
+    # a line beside the city is crossed by nobody
+    nobody, _ = api.count_crossings(closed, (0.0, 0.0, 0.0, 1.0))
+    assert (nobody.before, nobody.after, nobody.counted) == (0, 0, 0)
+    with pytest.raises(InputError, match="no length"):
+        api.count_crossings(closed, (13.5, 52.4, 13.5, 52.4))
