@@ -19,6 +19,7 @@ from engine.render.palettes import ColorScale
 
 STREET = {"light": "rgba(24, 33, 43, 0.20)", "dark": "rgba(231, 236, 241, 0.22)"}
 OUTLINE = {"light": "rgba(24, 33, 43, 0.75)", "dark": "rgba(231, 236, 241, 0.8)"}
+WARNING = "#e69f00"
 _TITLE_PX, _LEGEND_PX, _GAP = 26, 46, 0.04
 _TYPICAL_WIDTH_PX = 500
 
@@ -33,6 +34,7 @@ class Panel:
         scale: colours and unit.
         names: of the cells, row by row, for the pointer; row and column where there are none.
         is_hatched: hatch the hidden cells instead of outlining them.
+        warned: (I, J) bool, cells to mark with a warning sign; none of them if not given.
     """
 
     title: str
@@ -40,6 +42,7 @@ class Panel:
     scale: ColorScale
     names: tuple[str, ...] = ()
     is_hatched: bool = False
+    warned: NDArray[np.bool_] | None = None
 
 
 def draw_panels(
@@ -87,6 +90,8 @@ def draw_panels(
         _add_panel(figure, panel, number + 1, theme, place)
         _add_lines(figure, _street_lines(grid, streets), STREET[theme], place)
         _add_hidden(figure, missing, panel.is_hatched, theme, place)
+        if panel.warned is not None and panel.warned.any():
+            _add_warnings(figure, panel.warned, theme, place)
     _shape_axes(figure, ratio, len(panels))
     figure.update_annotations(font={"size": 13}, yshift=2)
     figure.update_layout(
@@ -213,6 +218,27 @@ def _add_hidden(
         line={"color": OUTLINE[theme], "width": 0 if is_hatched else 1},
         hoverinfo="skip",
         **(hatch if is_hatched else {}),
+        **place,
+    )
+
+
+def _add_warnings(
+    figure: go.Figure, warned: NDArray[np.bool_], theme: str, place: dict[str, int]
+) -> None:
+    """A sign in the middle of each of these cells; its shape says it, not its colour alone."""
+    rows, cols = warned.shape
+    row, col = np.nonzero(warned)
+    figure.add_scatter(
+        x=(col + 0.5) / cols,
+        y=(row + 0.5) / rows,
+        mode="markers",
+        marker={
+            "symbol": "diamond-tall",
+            "size": 15,
+            "color": WARNING,
+            "line": {"color": OUTLINE[theme], "width": 1.5},
+        },
+        hovertemplate="Outside of what the model has seen<extra></extra>",
         **place,
     )
 

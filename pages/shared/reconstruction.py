@@ -106,7 +106,9 @@ def _draw_flat(city: api.City, case: api.Case, shown: Shown) -> None:
         cache.coarse_sensor_names(city, case.model),
         is_hatched=True,
     )
-    likely = Panel("Most likely", shown.estimate, traffic)
+    oddity = None if shown.result is None else api.oddity_of(shown.result)
+    warned = None if oddity is None else oddity.cells > 1
+    likely = Panel("Most likely", shown.estimate, traffic, warned=warned)
     unsure = Panel("How unsure", shown.upper - shown.lower, width)
     truth = case.truth
     if truth is None:

@@ -43,7 +43,7 @@ def _draw_oddity(city: api.City, case: api.Case, result: Result) -> None:
         return
     names = cache.coarse_sensor_names(city, case.model)
     odd = [name for name, value in zip(names, oddity.cells.ravel(), strict=True) if value > 1]
-    where = f" Most unusual: {', '.join(odd[:MOST_NAMED])}." if odd else ""
+    where = f" Most unusual, with a sign on the map: {', '.join(odd[:MOST_NAMED])}." if odd else ""
     st.warning(
         as_text(f"{' '.join(oddity.reasons)}{where}"),
         title="Outside of what the model has seen: do not rely on this answer",
