@@ -1,7 +1,7 @@
 """The Changed-demand page's question: the map to paint on, and how trips are made for it."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 import streamlit as st
@@ -19,10 +19,14 @@ from pages.shared.citymap import (
     paint_occupancy,
 )
 from pages.shared.text import as_text
+from pages.shared.when import WhenHelp, choose_when
 
 QUESTION, ANSWER = "Your changes", "What would follow"
 MAP_HEIGHT_PX = 470
 DEFAULT_HOURS = (7.0, 10.0)
+WHEN_HELP = WhenHelp(
+    "The map to paint on is the traffic of that day.", "Another day or other hours begin a new map."
+)
 NUMBERS = (128, 256, 512, 1_024, 2_048, 4_096)
 UNIT = "vehicles, looked at every 5 s"
 FOLLOW_WORDS = {
@@ -109,7 +113,7 @@ def _edits(base: NDArray[np.float64], painted: PaintedOccupancy) -> tuple[Edit, 
 
 
 def _draw_choices(city: api.City) -> Choices:
-    day, hours = _draw_when(city)
+    day, hours = choose_when(city, "trips-", DEFAULT_HOURS, WHEN_HELP)
     with st.container(horizontal=True):
         num_trips = st.selectbox(
             "Trips to make",
@@ -135,33 +139,6 @@ def _draw_choices(city: api.City) -> Choices:
             "are made from the same random numbers.",
         )
     return Choices(day, hours, follow, method, int(num_trips), purpose, int(seed))
-
-
-def _draw_when(city: api.City) -> tuple[date, tuple[float, float]]:
-    first, last = api.simulated_days(city)
-    day = st.date_input(
-        "Day",
-        value=min(first + timedelta(days=8), last),
-        min_value=first,
-        max_value=last,
-        format="YYYY-MM-DD",
-        key=f"trips-day-{city.id}",
-        persist_state="session",
-        help="The map to paint on is the traffic of that day.",
-    )
-    begin, end = st.slider(
-        "Hours",
-        0.0,
-        24.0,
-        DEFAULT_HOURS,
-        0.5,
-        format="%.1f h",
-        key=f"trips-hours-{city.id}",
-        persist_state="session",
-        help=f"Local time, {city.metadata.timezone}. Another day or other hours begin a new map.",
-    )
-    chosen = day if isinstance(day, date) else first
-    return chosen, (min(begin, 23.5), max(end, begin + 0.5) if begin < 24 else 24.0)
 
 
 def _draw_purpose(city: api.City) -> str:

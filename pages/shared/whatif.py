@@ -1,7 +1,7 @@
 """The simulator page's parts: the question, and the answer beside the day as it was."""
 
 import math
-from datetime import date, timedelta
+from datetime import date
 from typing import Literal
 
 import streamlit as st
@@ -22,10 +22,14 @@ from pages.shared.citymap import (
 )
 from pages.shared.state import get_state
 from pages.shared.text import as_text, clock
+from pages.shared.when import WhenHelp, choose_when
 
 MAP_HEIGHT_PX = 440
 ANSWER_HEIGHT_PX = 600
 DEFAULT_HOURS = (7.0, 9.0)
+WHEN_HELP = WhenHelp(
+    "Demand, weather and events are those of that day.", "Two hours take about a minute."
+)
 LONGEST_NAMES = 8
 QUESTION, ANSWER = "Streets to close", "What would follow"
 Sense = Literal["normal", "inverse", "off"]
@@ -70,28 +74,7 @@ def _choice(city: api.City) -> StreetChoice:
 
 
 def _draw_when(city: api.City) -> tuple[date, tuple[float, float], int]:
-    first, last = api.simulated_days(city)
-    day = st.date_input(
-        "Day",
-        value=min(first + timedelta(days=8), last),
-        min_value=first,
-        max_value=last,
-        format="YYYY-MM-DD",
-        key=f"day-{city.id}",
-        persist_state="session",
-        help="Demand, weather and events are those of that day.",
-    )
-    hours = st.slider(
-        "Hours",
-        0.0,
-        24.0,
-        DEFAULT_HOURS,
-        0.5,
-        format="%.1f h",
-        key=f"hours-{city.id}",
-        persist_state="session",
-        help=f"Local time, {city.metadata.timezone}. Two hours take about a minute.",
-    )
+    day, hours = choose_when(city, "", DEFAULT_HOURS, WHEN_HELP)
     with st.popover("Advanced", icon=":material/tune:"):
         seed = st.number_input(
             "Draw of the day (seed)",
@@ -103,10 +86,7 @@ def _draw_when(city: api.City) -> tuple[date, tuple[float, float], int]:
             help="0 is the day as the city's series have it; another number draws other trips "
             "of the same day. The same number gives the same answer.",
         )
-    if not isinstance(day, date):
-        day = first
-    begin, end = hours
-    return day, (begin, max(end, begin + 0.5)), int(seed)
+    return day, hours, int(seed)
 
 
 def _draw_closed(city: api.City, closed: tuple[str, ...]) -> None:
