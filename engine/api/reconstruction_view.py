@@ -8,9 +8,7 @@ import pandas as pd
 
 from engine.api.reconstruction_case import Case, Model, coarse_totals
 from engine.cities import City
-
-VALID_SHARE = 0.2
-"""The last share of a city's days, which weights of the city are not trained on."""
+from engine.models.flows import first_held_out
 
 
 @dataclass(frozen=True)
@@ -66,9 +64,7 @@ def day_steps(model: Model, day: date) -> tuple[tuple[int, datetime], ...]:
 
 def held_out_from(model: Model) -> int:
     """The first step of the days that the city's weights were not trained on."""
-    slots = model.config.slots_per_day
-    days = len(model.field) // slots
-    return (days - max(1, round(VALID_SHARE * days))) * slots
+    return first_held_out(len(model.field), model.config.slots_per_day)
 
 
 def conditions_at(city: City, when: datetime) -> Conditions | None:

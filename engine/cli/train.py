@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from engine.training.loop import Task, Trainer
     from engine.training.recipes import Recipe
 
-VALID_SHARE = 0.2
-"""The last share of a city's days, kept for validation."""
-
 
 def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register ``train`` and its models."""
@@ -214,12 +211,11 @@ def city_flows(city: str, field: str) -> tuple["FlowSeries", "FlowSeries"]:
         InputError: the field is too short for both.
     """
     from engine.cities.registry import open_city
-    from engine.models.flows import flows_of_field
+    from engine.models.flows import first_held_out, flows_of_field
 
     opened = open_city(city)
     series = flows_of_field(opened.field(field), opened.context())
-    days = len(series.values) // series.slots_per_day
-    cut = (days - max(1, round(VALID_SHARE * days))) * series.slots_per_day
+    cut = first_held_out(len(series.values), series.slots_per_day)
     if cut < series.slots_per_day:
         raise InputError("The city's field is too short to train on.", f"{city}, {field}")
     return series.part(0, cut), series.part(cut)

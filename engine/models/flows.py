@@ -34,6 +34,21 @@ Index = NDArray[np.int64]
 SECONDS_PER_DAY = 86_400
 
 
+VALID_SHARE = 0.2
+"""Share of a field's days, the last ones, that weights of a city are not trained on."""
+
+
+def first_held_out(num_steps: int, slots_per_day: int) -> int:
+    """The first step of the days that weights of a city are not trained on.
+
+    Args:
+        num_steps: of the field.
+        slots_per_day: steps of a day.
+    """
+    days = num_steps // slots_per_day
+    return (days - max(1, round(VALID_SHARE * days))) * slots_per_day
+
+
 @dataclass(frozen=True, eq=False)
 class FlowSeries:
     """A count series on one grid with its daily clock.

@@ -11,9 +11,7 @@ import pytest
 
 from engine import api
 from engine.api import reconstruction_day, reconstruction_sensors
-from engine.api.reconstruction_view import VALID_SHARE
 from engine.cities import registry
-from engine.cli import train
 from engine.errors import EngineError, MaskError, ScenarioError
 from tests.engine.api.test_reconstruction import INDEX, MASK, WHEN, ask
 from tests.small_city import START, flow_values
@@ -107,7 +105,6 @@ def test_times_conditions_and_history_around_a_question(small, case):
     steps = api.day_steps(model, date(2024, 9, 19))
     assert [index for index, _ in steps] == list(range(17 * 48, 18 * 48))
     assert api.held_out_from(model) == 17 * 48
-    assert VALID_SHARE == train.VALID_SHARE
     found = api.conditions_at(small, WHEN)
     assert (found.weather, found.temperature_c, found.is_holiday) == ("dry", 15.0, False)
     assert api.conditions_at(small, START - timedelta(days=9)) is None
