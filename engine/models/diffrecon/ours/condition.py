@@ -66,10 +66,14 @@ def to_map(points: Tensor, rows: int, cols: int) -> Tensor:
     return blocks.reshape(len(points), rows * n, cols * n)
 
 
-def observed_level(coarse: Tensor, observed: Tensor, prior: Tensor) -> Tensor:
-    """Observed totals over their history, (..., I, J) to (..., 1, 1); 1 if nothing is known."""
-    seen = (coarse * observed).sum((-2, -1), keepdim=True)
-    usual = (prior * observed).sum((-2, -1), keepdim=True)
+def observed_level(coarse: Tensor, observed: Tensor, prior: Tensor, counts: float = 0.0) -> Tensor:
+    """Observed totals over their history, (..., I, J) to (..., 1, 1); 1 if nothing is known.
+
+    The mean of a Gamma distribution around 1 that weighs as much as ``counts`` counts, once the
+    totals are seen as Poisson counts: few counts say little.
+    """
+    seen = (coarse * observed).sum((-2, -1), keepdim=True) + counts
+    usual = (prior * observed).sum((-2, -1), keepdim=True) + counts
     return torch.where(usual > 0, seen / usual.clamp_min(1e-6), torch.ones_like(usual))
 
 
@@ -111,14 +115,15 @@ def prepare(condition: Condition, config: Config) -> Features:
     base = condition.prior[:, config.base_scale]
     usual = block_sums(base, n)
     observed = condition.observed.float()
-    level = observed_level(condition.coarse, observed, usual)
+    extra = config.level_counts
+    level = observed_level(condition.coarse, observed, usual, extra)
     now = torch.stack(
         [observed, deviation(condition.coarse, observed, usual * level), _size(usual)], -1
     )
     known = condition.past_observed.float()
     if not config.use_past:
         known = torch.zeros_like(known)
-    past_level = observed_level(condition.past, known, condition.past_prior)
+    past_level = observed_level(condition.past, known, condition.past_prior, extra)
     drift = deviation(condition.past, known, condition.past_prior * past_level)
     trend = 5 * past_level.clamp(0.2, 5).log() * known
     before = torch.stack([known, drift, trend], -1).permute(0, 2, 3, 1, 4).reshape(b, p, -1)

@@ -33,6 +33,8 @@ class Config:
         residual_scale: typical difference of square roots; 0.5 for a Poisson count.
         small_count: added to counts before logarithms, so that a cell that history never used can
             still be used; smaller where empty cells stay empty.
+        level_counts: counts of the mean day added to both sides of the observed level, so that a
+            few counts at night do not multiply the whole city; 0 for none.
         dropout: probability.
         use_past: whether earlier frames are read.
         use_conditions: whether weekday, holiday, weather and temperature are read.
@@ -56,6 +58,7 @@ class Config:
     residual_blocks: int = 2
     residual_scale: float = 0.5
     small_count: float = 0.02
+    level_counts: float = 0.0
     dropout: float = 0.2
     use_past: bool = True
     use_conditions: bool = False
