@@ -10,7 +10,7 @@ from engine.errors import InputError, MaskError, WeightsError
 from engine.models.baselines.historical import complete_by_level, split_by_share
 from engine.models.baselines.profile import fit_profile
 from engine.models.diffrecon.ours.bands import EDGES, UNCALIBRATED, Bands, calibrate, spread_of
-from engine.models.diffrecon.ours.condition import to_map, to_points
+from engine.models.diffrecon.ours.condition import observed_level, to_map, to_points
 from engine.models.diffrecon.ours.config import Config
 from engine.models.diffrecon.ours.networks import project_residual
 from engine.models.diffrecon.ours.objective import build_networks
@@ -234,3 +234,15 @@ def test_calibrated_bands_hold_nine_tenths_in_every_bin():
 def test_spread_is_the_distance_in_roots():
     samples = np.array([[[4.0]], [[16.0]]], dtype=np.float32)
     assert spread_of(samples, np.array([[9.0]], np.float32)).item() == pytest.approx(1, abs=0.01)
+
+
+def test_a_few_counts_do_not_set_the_level_of_the_whole_city():
+    usual = torch.full((1, 4, 4), 0.001)
+    seen, observed = torch.zeros(1, 4, 4), torch.zeros(1, 4, 4)
+    seen[0, 1, 2] = observed[0, 1, 2] = 1
+    assert observed_level(seen, observed, usual).item() == pytest.approx(1000)
+    assert observed_level(seen, observed, usual, 3.0).item() == pytest.approx(4 / 3, rel=1e-3)
+    # many counts are believed as before
+    busy = observed_level(2e4 * observed, observed, 1e4 * torch.ones(1, 4, 4), 3.0)
+    assert busy.item() == pytest.approx(2, rel=1e-3)
+    assert observed_level(seen, 0 * observed, usual).item() == 1
