@@ -40,6 +40,7 @@ def close_street(page, driver, street_id):
     page.get_by_text("Closed:").wait_for()
 
 
+@pytest.mark.thorough
 def test_close_lower_run_ask_the_simulator_and_download(address, page):
     page.goto(f"{address}/trips?city=adlershof")
     driver = MapDriver(page)
