@@ -15,6 +15,7 @@ def open_answer(page, address):
     return driver
 
 
+@pytest.mark.thorough
 def test_the_next_hour_is_forecast_as_the_page_opens(product, page):
     driver = open_answer(page, product)
     driver.assert_alive()

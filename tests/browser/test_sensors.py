@@ -38,6 +38,7 @@ def wait_answered(page, text):
     page.get_by_text(re.compile(rf"{text} sensors missing\.$")).wait_for(timeout=FIRST_MS)
 
 
+@pytest.mark.thorough
 def test_paint_wait_read_move_the_time_and_download(product, page, answer):
     page.goto(f"{product}/sensors?city=small")
     driver = MapDriver(page)

@@ -160,6 +160,7 @@ def test_occupancy_tools(serve, page):
     assert driver.python("closed") == "0"
 
 
+@pytest.mark.thorough
 def test_hexagons(serve, page):
     driver = MapDriver.open(page, serve(APP), map="hexagons", n=7)
     driver.assert_alive()

@@ -82,6 +82,7 @@ def test_switches_reruns_and_tabs(serve, page):
     driver.wait_out(r"revision=3\b")
 
 
+@pytest.mark.thorough
 def test_two_maps_of_a_page_share_one_context(serve, page):
     page.goto(f"{serve(APP)}/?map=both&n=8&views=1&height=300")
     page.wait_for_function(

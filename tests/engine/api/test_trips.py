@@ -83,6 +83,7 @@ def test_simple_ways_stand_beside_the_answer(closed):
     assert closed.metrics["mismatch_after"] < closed.metrics["walk/mismatch_after"]
 
 
+@pytest.mark.thorough
 def test_trips_of_one_purpose_follow_its_part_of_the_map(city, base):
     assert "work" in api.trip_purposes(city)
     totals = []
@@ -97,6 +98,7 @@ def test_trips_of_one_purpose_follow_its_part_of_the_map(city, base):
     assert totals[0] > totals[1]
 
 
+@pytest.mark.thorough
 def test_the_simulators_trips_can_be_shown(city):
     closed = CloseStreets(("abram-joffe-strasse-1",))
     question = api.truth_scenario("adlershof", DAY, (3.0, 3.5), (closed,))
@@ -118,6 +120,7 @@ def test_blocked_cells_stay_empty(base):
     assert result.metrics["blocked_entered"] == 0
 
 
+@pytest.mark.thorough
 def test_the_same_seed_gives_the_same_trips(closed):
     assert answer(closed.scenario).digest == closed.digest
 
