@@ -71,6 +71,7 @@ def test_from_the_start_page_to_a_cell_of_the_city(product, new_page, scheme):
     MapDriver(page).assert_alive()
 
 
+@pytest.mark.thorough
 def test_a_deep_link_to_a_city_that_is_not_there(product, page):
     page.goto(f"{product}/city?city=atlantis")
     page.get_by_text("There is no city of this name").wait_for()
@@ -78,6 +79,7 @@ def test_a_deep_link_to_a_city_that_is_not_there(product, page):
     page.get_by_role("heading", name="Kleinstadt").wait_for()
 
 
+@pytest.mark.thorough
 def test_a_city_without_a_network_says_why_it_has_no_simulator(product, page):
     page.goto(f"{product}/simulator?city=small")
     page.get_by_text("This city comes without a simulator").wait_for()

@@ -12,10 +12,8 @@ MAPS = {
 }
 
 
-@pytest.mark.parametrize(
-    "kind",
-    ["occupancy", *(pytest.param(kind, marks=pytest.mark.thorough) for kind in ("views", "trips"))],
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("kind", MAPS)
 def test_axe(serve, page, kind):
     driver = MapDriver.open(page, serve(APP), n=8, map=kind, **MAPS[kind])
     driver.button("table").click()

@@ -104,6 +104,7 @@ def test_linked_views(serve, page, tmp_path):
     assert data.startswith(b"\x89PNG") and len(data) > 20_000
 
 
+@pytest.mark.thorough
 def test_new_values_leave_the_user_where_he_is(serve, page):
     driver = MapDriver.open(page, serve(APP), map="views", n=8, views=2, tick=1)
     driver.button("table").click()

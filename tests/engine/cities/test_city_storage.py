@@ -47,6 +47,7 @@ def exchange_is_missing(*_):
     return False
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("exchange", [storage._exchange, exchange_is_missing])
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked children")
 @pytest.mark.parametrize("num_kills", [20, pytest.param(400, marks=pytest.mark.slow)])

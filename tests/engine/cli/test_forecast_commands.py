@@ -62,6 +62,7 @@ def place(tmp_path_factory):
     return folder
 
 
+@pytest.mark.thorough
 def test_training_adds_methods_to_one_file(place):
     bundle = load_bundle(place / "waves.safetensors")
     assert set(bundle.methods) == {"stid", "ours", "last-value", "historical-mean"}

@@ -60,6 +60,7 @@ def weights(points, tmp_path_factory):
     return folder / "small.safetensors"
 
 
+@pytest.mark.thorough
 def test_card_tells_what_was_trained(weights):
     card = json.loads(weights.with_suffix(".json").read_text())
     assert card["kind"] == "trajectories"

@@ -103,6 +103,7 @@ async def _visit(port):
     return page
 
 
+@pytest.mark.thorough
 def test_a_page_under_streamlit_run_starts_it_and_kill_9_ends_it(tmp_path):
     (tmp_path / "app.py").write_text(APP)
     answer, port = tmp_path / "answer.json", _free_port()

@@ -40,6 +40,7 @@ def test_factors_are_interpolated_between_knots_by_side():
     assert torch.allclose(corrected(fine, total, ~missing, factors).sum(), total)
 
 
+@pytest.mark.thorough
 def test_a_known_bias_is_found_and_taken_back():
     rate, truth, observed, coarse = some_maps()
     too_low = torch.where(rate < 3, 0.5 * rate, rate)

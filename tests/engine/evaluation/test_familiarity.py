@@ -82,6 +82,7 @@ def test_few_ordinary_and_nearly_all_absurd_questions_are_flagged(system, known,
     assert {name: rate for name, rate in rates.items() if rate < 0.95} == {}
 
 
+@pytest.mark.thorough
 def test_the_card_tells_rates_of_days_that_set_no_limits(known):
     rates = dict(known.rates)
     assert 0 < rates.pop(ORDINARY) <= 0.06

@@ -40,6 +40,7 @@ def answer(model, habits, closure):
     return reassign(model, habits, DAY, closure.spec.edits, seed=1)
 
 
+@pytest.mark.thorough
 def test_without_edits_nothing_changes(model, habits):
     same = reassign(model, habits, DAY, (), seed=1)
     assert same.before.not_made == 0
@@ -65,6 +66,7 @@ def test_the_change_is_the_simulators_change(model, answer, closure):
     assert np.corrcoef(answer.before.points.sum(axis=0), days[0].ravel())[0, 1] > 0.85
 
 
+@pytest.mark.thorough
 def test_more_demand_is_more_traffic(model, habits):
     zone = model.zones[0].id
     more = reassign(model, habits, DAY, (ScaleDemand(zone, 3.0),), seed=1)

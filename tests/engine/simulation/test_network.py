@@ -16,6 +16,7 @@ from engine.simulation.network import clean_network, first_error, read_network, 
 from engine.simulation.streets import find_streets, slug
 
 
+@pytest.mark.thorough
 def test_the_network_is_made_the_same_byte_for_byte(built, traffic_folder, tmp_path):
     assert built.net == traffic_folder / NET_FILE
     build_adlershof(tmp_path)
