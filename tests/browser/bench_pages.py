@@ -80,6 +80,9 @@ def measure_round(browser, city):
             server = psutil.Process(servers.process(address).pid)
             figures["server memory with three sessions, MiB"] = server.memory_info().rss / MIB
         finally:
+            # pages left open would draw and look for their server through all later rounds
+            for context in browser.contexts:
+                context.close()
             servers.stop()
     return figures
 
