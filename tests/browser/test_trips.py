@@ -46,8 +46,11 @@ def test_close_lower_run_ask_the_simulator_and_download(address, page):
     driver = MapDriver(page)
     set_slider(page, "Hours — start", "3.0 h")
     set_slider(page, "Hours — end", "3.5 h")
+    # other hours begin a new map; the old one leaves a moment later
     page.wait_for_function(
-        "() => [...__citymap.maps].some(map => map.payload.key.endsWith('3.0-3.5'))"
+        "() => { const maps = [...__citymap.maps];"
+        " return maps.length === 1 && maps[0].payload.key.endsWith('3.0-3.5')"
+        " && maps[0].scene.renderCount > 0; }"
     )
     before = driver.values()
     close_street(page, driver, "rudower-chaussee-2")
