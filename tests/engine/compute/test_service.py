@@ -196,12 +196,13 @@ def test_a_flood_meets_the_quota_and_the_line_moves_on(service):
             flood.append(run(service, "count", 30.0, session="flood", label="flooding"))
     assert len(flood) == 4
     wait_until(lambda: service.status().num_running == 2)
-    assert [handle.status.place for handle in flood] == [0, 0, 1, 2]
+    # handles and workers hear of it a moment later
+    wait_until(lambda: [handle.status.place for handle in flood] == [0, 0, 1, 2])
     wait_until(lambda: all(one.state is WorkerState.BUSY for one in service.devices()))
-    assert {one.job for one in service.devices()} == {"flooding"}
+    wait_until(lambda: {one.job for one in service.devices()} == {"flooding"})
     polite = run(service, "echo", session="polite")
     # turns: the session that came first has been served more than the new one
-    assert polite.status.place <= 2
+    wait_until(lambda: polite.status.place <= 2)
     assert polite.status.state is JobState.QUEUED
     flood[0].cancel()
     flood[1].cancel()
