@@ -46,7 +46,7 @@ def test_workers_have_no_streamlit_and_their_share_of_the_cores(service):
 
 
 def test_the_sampler_reports_estimates_on_the_way(service):
-    handle = service.submit(sampling_job("a", num_steps=600, seed=5))
+    handle = service.submit(sampling_job("a", num_steps=2_000, seed=5))
     seen = list(handle.watch(WAIT_S))
     result = handle.result()
     assert isinstance(result, ProvingResult)
