@@ -1,5 +1,5 @@
 /** The coloured cells of one view: colours and heights in flat arrays that go to the GPU as they are. */
-import {CellMesh, PrismLayer} from './prisms.js';
+import {CellMesh, CellValues, PrismLayer} from './prisms.js';
 
 const COVERAGE = 0.95;
 const MIN_HEIGHT = 0.004; // a column of no height would be drawn dark
@@ -9,24 +9,26 @@ export class CellSheet {
     this.id = id;
     this.topology = topology;
     this.mesh = new CellMesh(topology, COVERAGE);
-    this.colors = new Uint8ClampedArray(topology.count * 4);
-    this.heights = new Float32Array(topology.count);
+    this.values = new CellValues(topology.count);
     this.version = null;   // nothing shown yet
   }
 
   /** Take new values; columns rise by the same scale that colours them. */
   show(values, scale, is3d) {
-    scale.paint(values, this.colors);
+    const {colors, heights} = this.values;
+    scale.paint(values, colors);
     if (is3d) {
-      for (let i = 0; i < values.length; i++) this.heights[i] = Math.max(MIN_HEIGHT, scale.height(values[i]));
+      for (let i = 0; i < values.length; i++) heights[i] = Math.max(MIN_HEIGHT, scale.height(values[i]));
     }
-    this.mesh.show(this.colors, this.heights, is3d);
     this.version = {};
   }
 
+  /** 0 to 1 by cell, as last shown in 3D. */
+  get heights() { return this.values.heights; }
+
   layer({opacity, is3d, heightM}) {
     return new PrismLayer({
-      id: this.id, data: this.mesh, mesh: this.mesh, version: this.version, is3d, heightM, opacity,
+      id: this.id, data: this.mesh, mesh: this.mesh, values: this.values, version: this.version, is3d, heightM, opacity,
       parameters: {cullMode: 'none', ...(is3d ? {} : {depthCompare: 'always'})},
     });
   }

@@ -14,6 +14,9 @@ function table(stops) {
   return out;
 }
 
+/** Four bytes of colour as one number. */
+const whole = ({buffer, byteOffset, byteLength}) => new Uint32Array(buffer, byteOffset, byteLength >> 2);
+
 export class Scale {
   /**
    * @param spec {kind, stops: {light, dark}, low, high, unit, label, labels, group}, as engine/render/palettes.py writes it
@@ -40,13 +43,13 @@ export class Scale {
   /** Write the colour of each value into `out` (RGBA); a value that is no number is left out. */
   paint(values, out) {
     if (this.categorical) return this.paintCategories(values, out);
-    const {table: lut, low, high} = this, factor = (STEPS - 1) / (high - low || 1);
-    for (let i = 0, j = 0; i < values.length; i++, j += 4) {
+    const {low, high} = this, factor = (STEPS - 1) / (high - low || 1), all = whole(out), colors = whole(this.table);
+    const blocked = low >= 0 ? BLOCKED : NaN, [blockedColor] = whole(Uint8Array.from(BLOCKED_COLOR));
+    for (let i = 0; i < values.length; i++) {
       const value = values[i];
-      if (value !== value) { out[j + 3] = 0; continue; }
-      if (value === BLOCKED && low >= 0) { out.set(BLOCKED_COLOR, j); continue; }
-      const k = Math.max(0, Math.min(STEPS - 1, Math.round((value - low) * factor))) * 4;
-      out[j] = lut[k]; out[j + 1] = lut[k + 1]; out[j + 2] = lut[k + 2]; out[j + 3] = lut[k + 3];
+      if (value !== value) all[i] = 0;
+      else if (value === blocked) all[i] = blockedColor;
+      else all[i] = colors[Math.max(0, Math.min(STEPS - 1, Math.round((value - low) * factor)))];
     }
   }
 

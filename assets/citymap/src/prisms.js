@@ -1,6 +1,7 @@
 /**
  * The coloured cells as one mesh: a column is a top and its walls. deck.gl's ColumnLayer draws one instance
- * a cell, and without a graphics card each instance costs as much as a whole draw.
+ * a cell, and without a graphics card each instance costs as much as a whole draw. The mesh stays as it is;
+ * a cell's colour and height are one texel each, so that new values are two small uploads.
  */
 import {Layer, color, project32} from '@deck.gl/core';
 import {Buffer} from '@luma.gl/core';
@@ -10,6 +11,7 @@ import {Model} from '@luma.gl/engine';
 const LIGHT = [0.2, 0.34];
 const SHADOW = 0.62;
 const DIFFUSE = 0.44;
+const TEXELS_WIDE = 128;
 
 const uniforms = {
   name: 'prism',
@@ -24,19 +26,25 @@ layout(std140) uniform prismUniforms {
 
 const VERTEX = `#version 300 es
 #define SHADER_NAME prism-layer-vertex-shader
+#define TEXELS_WIDE ${TEXELS_WIDE}
 in vec2 centres;
 in vec2 centresLow;
 in vec4 corners;   // offset in metres, 1 on the ground's upper end, shade
-in vec4 colors;
-in float heights;
+in float cells;
+uniform highp sampler2D colors;
+uniform highp sampler2D heights;
 out vec4 vColor;
 void main(void) {
-  float isShown = float(colors.a > 0.0);
-  vec3 centre = vec3(centres, heights * corners.z * prism.elevationScale);
+  int cell = int(cells);
+  ivec2 texel = ivec2(cell % TEXELS_WIDE, cell / TEXELS_WIDE);
+  vec4 ownColor = texelFetch(colors, texel, 0);
+  float ownHeight = texelFetch(heights, texel, 0).r;
+  float isShown = float(ownColor.a > 0.0);
+  vec3 centre = vec3(centres, ownHeight * corners.z * prism.elevationScale);
   geometry.worldPosition = centre;
   vec3 offset = vec3(project_size(corners.xy * isShown), 0.0);
   gl_Position = project_position_to_clipspace(centre, vec3(centresLow, 0.0), offset, geometry.position);
-  vColor = vec4(colors.rgb * mix(1.0, corners.w, prism.lit), colors.a * layer.opacity);
+  vColor = vec4(ownColor.rgb * mix(1.0, corners.w, prism.lit), ownColor.a * layer.opacity);
 }
 `;
 
@@ -48,26 +56,27 @@ out vec4 fragColor;
 void main(void) { fragColor = vColor; }
 `;
 
-/** Props: mesh (a CellMesh), version (a new one when its values changed), is3d, heightM. */
+/** Props: mesh (a CellMesh), values (CellValues), version (a new one when they changed), is3d, heightM. */
 export class PrismLayer extends Layer {
   static layerName = 'PrismLayer';
-  static defaultProps = {mesh: null, version: null, is3d: false, heightM: 1};
+  static defaultProps = {mesh: null, values: null, version: null, is3d: false, heightM: 1};
 
   initializeState() { this.#build(); }
 
   #build() {
-    const {device} = this.context, {mesh} = this.props, buffer = data => device.createBuffer({data});
-    const buffers = {centres: buffer(mesh.centres), centresLow: buffer(mesh.centresLow), corners: buffer(mesh.corners), colors: buffer(mesh.colors), heights: buffer(mesh.heights)};
+    const {device} = this.context, {mesh, values} = this.props, buffer = data => device.createBuffer({data});
+    const buffers = {centres: buffer(mesh.centres), centresLow: buffer(mesh.centresLow), corners: buffer(mesh.corners), cells: buffer(mesh.cells)};
     const [flat, standing] = [mesh.topIndices, mesh.indices].map(data => device.createBuffer({usage: Buffer.INDEX, data}));
+    const texture = format => device.createTexture({format, width: TEXELS_WIDE, height: values.rows, sampler: {minFilter: 'nearest', magFilter: 'nearest'}});
+    const textures = {colors: texture('rgba8unorm'), heights: texture('r32float')};
     const model = new Model(device, {
       ...super.getShaders({vs: VERTEX, fs: FRAGMENT, modules: [project32, color, uniforms]}), id: this.props.id, topology: 'triangle-list', isInstanced: false,
       bufferLayout: [
-        {name: 'centres', format: 'float32x2'}, {name: 'centresLow', format: 'float32x2'}, {name: 'corners', format: 'float32x4'},
-        {name: 'colors', format: 'unorm8x4'}, {name: 'heights', format: 'float32'},
+        {name: 'centres', format: 'float32x2'}, {name: 'centresLow', format: 'float32x2'}, {name: 'corners', format: 'float32x4'}, {name: 'cells', format: 'float32'},
       ],
-      attributes: buffers, indexBuffer: standing, vertexCount: mesh.indices.length,
+      attributes: buffers, bindings: textures, indexBuffer: standing, vertexCount: mesh.indices.length,
     });
-    this.setState({model, buffers, flat, standing});
+    this.setState({model, textures, owned: [model, flat, standing, ...Object.values(buffers), ...Object.values(textures)], flat, standing});
   }
 
   updateState({props, oldProps}) {
@@ -76,9 +85,9 @@ export class PrismLayer extends Layer {
       this.#build();
     }
     if (props.version === oldProps.version) return;
-    const {mesh, is3d} = props, {buffers} = this.state;
-    buffers.colors.write(is3d ? mesh.colors : mesh.colors.subarray(0, mesh.numTop * 4));
-    if (is3d) buffers.heights.write(mesh.heights);
+    const {colors, heights} = this.state.textures;
+    colors.writeData(props.values.colors);
+    heights.writeData(props.values.heights);
   }
 
   draw() {
@@ -95,17 +104,23 @@ export class PrismLayer extends Layer {
   }
 
   #release() {
-    const {model, buffers, flat, standing} = this.state;
-    model.destroy();
-    for (const buffer of [...Object.values(buffers), flat, standing]) buffer.destroy();
+    for (const resource of this.state.owned) resource.destroy();
   }
 }
 
-/** Vertices of all cells: first all tops, then all walls, so that a flat map takes the first part only. */
+/** Colours (RGBA) and heights (0 to 1) of `count` cells, in whole rows of texels. */
+export class CellValues {
+  constructor(count) {
+    this.rows = Math.max(1, Math.ceil(count / TEXELS_WIDE));
+    this.colors = new Uint8Array(this.rows * TEXELS_WIDE * 4);
+    this.heights = new Float32Array(this.rows * TEXELS_WIDE);
+  }
+}
+
+/** Vertices of all cells: first all tops, then all walls. */
 export class CellMesh {
   constructor(topology, coverage) {
     const {count, shape} = topology, sides = shape.length;
-    this.length = count;
     this.sides = sides;
     this.numTop = count * sides;
     const total = this.numTop * 5;
@@ -114,8 +129,7 @@ export class CellMesh {
     this.corners = new Float32Array(total * 4);
     this.topIndices = new Uint32Array(count * (sides - 2) * 3);
     this.indices = new Uint32Array(this.topIndices.length + this.numTop * 6);
-    this.colors = new Uint8Array(total * 4);
-    this.heights = new Float32Array(total);
+    this.cells = new Float32Array(total);
     const corners = shape.map(([x, y]) => [x * coverage, y * coverage]);
     for (let i = 0; i < count; i++) this.#addCell(i, topology.centre(i), corners);
   }
@@ -124,8 +138,8 @@ export class CellMesh {
     const {sides, numTop} = this, top = cell * sides, walls = numTop + top * 4, triangles = [];
     corners.forEach(([x, y], k) => {
       const next = corners[(k + 1) % sides], v = walls + k * 4, shade = shadeOf([x, y], next);
-      this.#addVertex(top + k, centre, [x, y, 1, 1]);
-      [[x, y, 0], [...next, 0], [...next, 1], [x, y, 1]].forEach((corner, j) => this.#addVertex(v + j, centre, [...corner, shade]));
+      this.#addVertex(top + k, cell, centre, [x, y, 1, 1]);
+      [[x, y, 0], [...next, 0], [...next, 1], [x, y, 1]].forEach((corner, j) => this.#addVertex(v + j, cell, centre, [...corner, shade]));
       triangles.push(v, v + 1, v + 2, v, v + 2, v + 3);
     });
     const onTop = Array.from({length: sides - 2}, (_, k) => [top, top + k + 1, top + k + 2]).flat();
@@ -134,23 +148,11 @@ export class CellMesh {
     this.indices.set(triangles, cell * triangles.length);
   }
 
-  #addVertex(i, [lon, lat], corner) {
+  #addVertex(i, cell, [lon, lat], corner) {
+    this.cells[i] = cell;
     this.centres.set([lon, lat], i * 2);
     this.centresLow.set([lon - Math.fround(lon), lat - Math.fround(lat)], i * 2);
     this.corners.set(corner, i * 4);
-  }
-
-  /** `colors`: RGBA by cell; `heights`: 0 to 1 by cell. */
-  show(colors, heights, is3d) {
-    const {length: count, sides, numTop} = this, all = new Uint32Array(this.colors.buffer), one = new Uint32Array(colors.buffer, colors.byteOffset, count);
-    for (let i = 0; i < count; i++) all.fill(one[i], i * sides, (i + 1) * sides);
-    if (!is3d) return;
-    for (let i = 0; i < count; i++) {
-      const walls = numTop + i * sides * 4;
-      all.fill(one[i], walls, walls + sides * 4);
-      this.heights.fill(heights[i], i * sides, (i + 1) * sides);
-      this.heights.fill(heights[i], walls, walls + sides * 4);
-    }
   }
 }
 

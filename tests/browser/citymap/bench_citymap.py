@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import statistics
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -57,6 +58,13 @@ FRAMES = """() => {
         if (props.layers) uploads.push(composing + performance.now() - start);
     };
 }"""
+
+
+DRAWN = """() => {
+    const {gl} = [...__citymap.maps][0].scene;
+    gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
+}"""
+"""Wait for the graphics card, or for what stands in for it."""
 
 
 @contextlib.contextmanager
@@ -128,13 +136,19 @@ def time_steps(page: Any, address: str, n: int) -> None:
     page.wait_for_timeout(500)
     sent.clear()
     page.locator("[data-id=time]").focus()
-    for _ in range(20):
+    page.evaluate("() => { draws.length = uploads.length = 0; }")
+    shown = []
+    for step in range(1, 21):
+        begin = time.perf_counter()
         page.keyboard.press("ArrowRight")
-        page.wait_for_timeout(30)
+        page.wait_for_function("n => uploads.length >= n && draws.length >= n", arg=step)
+        page.evaluate(DRAWN)
+        shown.append((time.perf_counter() - begin) * 1000)
     uploads = page.evaluate("() => uploads")
     print(f"three linked 3D views, {n * n:,} cells each")
     print(f"  a time step sends                            {sum(sent)} bytes")
     print(f"  colours, heights and upload per step         {median(uploads)}")
+    print(f"  from the key to the drawn picture            {median(shown)}")
     assert driver.ask("map.mode.step") == 20
 
 
