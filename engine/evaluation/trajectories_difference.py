@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse, stats
+from scipy import sparse
+from scipy.special import stdtr
 
 from engine.domain import Grid
 from engine.errors import InputError
@@ -80,7 +81,7 @@ def compare_pairs(
     testable = (differing >= MIN_TRIPS) & (spread > 0)
     p_value = np.ones(len(change))
     score = np.abs(change[testable]) / spread[testable]
-    p_value[testable] = 2 * stats.t.sf(score, max(num - 1, 1))
+    p_value[testable] = 2 * stdtr(max(num - 1, 1), -score)
     marked = control_false_share(p_value, testable)
     return Difference(change.reshape(shape), spread.reshape(shape), marked.reshape(shape))
 

@@ -25,8 +25,8 @@ FRAMES_PER_SECOND = 3.0
 FORECAST, CHANGE, TRUTH, ERROR, BAND = "forecast", "change", "truth", "error", "band"
 VIEWS = {
     FORECAST: "Forecast",
-    CHANGE: "Change by the what-if",
-    TRUTH: "What was measured",
+    CHANGE: "Change",
+    TRUTH: "Measured",
     ERROR: "Off by",
     BAND: "How unsure",
 }

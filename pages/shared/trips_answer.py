@@ -204,7 +204,7 @@ def _draw_ways(result: Result, truth: Result | None) -> None:
     table = pd.DataFrame(
         {
             "Way of making trips": names,
-            "Map met": met,
+            "Map met": [100 * share for share in met],
             "Follows the map's change": [figures.get(f"{head}followed") for head in heads],
             "Agrees with the simulator": [
                 agreement.get(name) for name in ("ours", *api.simple_ways(result))
@@ -216,12 +216,11 @@ def _draw_ways(result: Result, truth: Result | None) -> None:
     elif agreement.get("map") is not None:
         st.caption(
             "The map itself, which all of them follow, agrees with the simulator to "
-            f"**{agreement['map']:.2f}**; the simulator agrees with itself, with another draw of "
-            "trips, to about .9 to .98."
+            f"**{agreement['map']:.2f}**: a way that meets the map well comes near to that."
         )
     columns = {
         name: st.column_config.NumberColumn(
-            format="percent" if name == "Map met" else "%.2f", help=COLUMN_HELP[name]
+            format="%.0f %%" if name == "Map met" else "%.2f", help=COLUMN_HELP[name]
         )
         for name in table.columns[1:]
     }

@@ -33,7 +33,7 @@ def test_ask_what_an_incident_does(product, page):
     page.get_by_role("button", name="Incident here").click()
     page.get_by_role("button", name="Incident (1)").wait_for()
     page.get_by_text("in your what-if").first.wait_for()
-    page.get_by_text("Change by the what-if").first.wait_for()
+    page.get_by_text("Change", exact=True).first.wait_for()
     page.wait_for_function("() => [...__citymap.maps][0].mode.views.length === 2")
 
     page.get_by_text("Show what the network has learned").click()

@@ -109,10 +109,7 @@ def test_sound_geometry_passes(text, byte_order):
 
 
 def nested(depth):
-    content = shapely.to_wkb(shapely.Point(0, 0), byte_order=1)
-    for _ in range(depth):
-        content = struct.pack("<BII", 1, 7, 1) + content
-    return content
+    return struct.pack("<BII", 1, 7, 1) * depth + shapely.to_wkb(shapely.Point(0, 0), byte_order=1)
 
 
 @pytest.mark.parametrize(
