@@ -42,3 +42,9 @@ def x_0_from_velocity(x_t: Tensor, v: Tensor, t_B: Tensor, schedule: Schedule) -
     """The clean data that a velocity estimate implies; stable at every noise level."""
     signal, noise = _scales(x_t, t_B, schedule)
     return signal * x_t - noise * v
+
+
+def eps_from_velocity(x_t: Tensor, v: Tensor, t_B: Tensor, schedule: Schedule) -> Tensor:
+    """The noise that a velocity estimate implies; at the noisiest step hardly more than x_t."""
+    signal, noise = _scales(x_t, t_B, schedule)
+    return noise * x_t + signal * v

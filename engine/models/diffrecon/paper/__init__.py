@@ -8,10 +8,11 @@ Shape legend: B frames, t maps of a sequence (the current one last), I x J coars
 N magnification, d features (the paper's d_model), Z = t * I * J space-time points.
 
 What the paper leaves open, and what is done here: square roots of counts, standardised by the
-training days, are diffused; 50 steps, variances quadratic from 1e-4 to 0.5; the observed map and
-its mask are further input channels of C's U-Net, the completed map of F's; joint training goes
-through C's one-step estimate; earlier maps are completed by their history for F, since completing
-each of them by diffusion would cost a hundred samplings per frame.
+training days, are diffused; 50 steps, variances quadratic from 1e-4 to 0.5; the decoders give
+velocities, of which the noise follows (see ``predictors.NoisePredictor``); the observed map and its
+mask are further input channels of C's U-Net, the completed map of F's; joint training goes through
+C's one-step estimate; earlier maps are completed by their history for F, since completing each of
+them by diffusion would cost a hundred samplings per frame.
 
 Equations and where they live; those of the diffusion itself are indexed in
 :mod:`engine.diffusion`:

@@ -6,6 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from engine.diffusion.parametrisation import eps_from_velocity
 from engine.models.diffrecon.paper.config import Config
 from engine.models.diffrecon.paper.external import ExternalEncoder
 from engine.models.diffrecon.paper.sequences import Sequences
@@ -54,17 +55,23 @@ class NoisePredictor(nn.Module):
 
     Source: [DiffRecon] Eq. (13).
 
+    Differs from paper: the decoder's output is the velocity, of which the noise follows exactly.
+    The paper's decoder gives the noise itself, and a clean map follows from it by dividing by
+    almost nothing at the noisiest steps: on DiDi, as many steps of training left a mean error of
+    34 vehicles a cell against 2.2. The loss is the paper's, on the noise.
+
     Args:
-        enter: channels of the current map and its conditions.
+        config: sizes; its schedule turns velocities into noise.
+        enter: channels of the current map and its conditions; the first is the noisy map.
         widths: channels of each level, the finest first.
         inter: channels of the sequence's features; 0 for none.
-        d_model: features of the external encoder.
     """
 
-    def __init__(self, enter: int, widths: tuple[int, ...], inter: int, d_model: int) -> None:
+    def __init__(self, config: Config, enter: int, widths: tuple[int, ...], inter: int) -> None:
         super().__init__()
         step = 2 * widths[0]
-        self.step = StepEmbedding(step, d_model)
+        self.schedule = config.schedule
+        self.step = StepEmbedding(step, config.d_model)
         self.encoder = Encoder(enter, widths, step)
         self.decoder = Decoder(widths[-1] + inter, widths, step)
 
@@ -77,8 +84,8 @@ class NoisePredictor(nn.Module):
         bottleneck = levels[-1]
         if inter is not None:
             bottleneck = torch.cat([bottleneck, inter.to(bottleneck.dtype)], 1)
-        noise: Tensor = self.decoder(bottleneck, levels, step)
-        return noise.float()
+        v: Tensor = self.decoder(bottleneck, levels, step)
+        return eps_from_velocity(current[:, 0].float(), v.float(), t_B, self.schedule)
 
 
 class DiffusionC(nn.Module):
@@ -105,7 +112,7 @@ class DiffusionC(nn.Module):
             else None
         )
         channels = self.points.channels if self.points else 0
-        self.predictor = NoisePredictor(3, (w, 2 * w), channels, config.d_model)
+        self.predictor = NoisePredictor(config, 3, (w, 2 * w), channels)
 
     def context(self, seen: Sequences) -> Context:
         """What the incomplete maps say, whatever the step."""
@@ -145,7 +152,7 @@ class DiffusionF(nn.Module):
         levels = config.magnification.bit_length()
         widths = (w, *([2 * w] * (levels - 1)))
         channels = self.patterns.channels if self.patterns else 0
-        self.predictor = NoisePredictor(2, widths, channels, config.d_model)
+        self.predictor = NoisePredictor(config, 2, widths, channels)
         self.spread = nn.Upsample(scale_factor=config.magnification, mode="nearest")
 
     def context(self, coarse: Tensor, seen: Sequences) -> Context:
