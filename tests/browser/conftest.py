@@ -9,9 +9,9 @@
 * ``product`` is the address of the product's own pages, with the small city and weights for all
   its questions, which lie in ``product_data``. One server and its workers serve all tests.
 
-Each page carries two lists, ``page.problems`` (errors that no script caught) and ``page.outside``
-(addresses asked for that are not this machine). **Both must be empty when the test ends**; a test
-that provokes an error on purpose clears the list itself.
+Each page carries two lists, ``page.problems`` (errors that no script caught, or that the map wrote
+to the console) and ``page.outside`` (addresses asked for that are not this machine). **Both must be
+empty when the test ends**; a test that provokes an error on purpose clears the list itself.
 
 Without Chromium these tests skip, unless ``CI`` is set: there they fail. ``CHROMIUM`` names
 another executable. Wait on what the page shows (``page.wait_for_function``), never sleep.
@@ -200,12 +200,18 @@ def chromium() -> Iterator[Any]:
 def _watch(page: Any) -> Any:
     page.problems, page.outside = [], []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page.on("console", lambda message: page.problems.extend(_own_error(message)))
     page.on(
         "request",
         lambda request: None if request.url.startswith(LOCAL) else page.outside.append(request.url),
     )
     page.set_default_timeout(WAIT_MS)
     return page
+
+
+def _own_error(message: Any) -> list[str]:
+    """What the map reports of itself: deck.gl catches the errors of its layers, and draws on."""
+    return [message.text] if message.type == "error" and "citymap" in message.text else []
 
 
 @pytest.fixture

@@ -121,6 +121,7 @@ export class CellValues {
 export class CellMesh {
   constructor(topology, coverage) {
     const {count, shape} = topology, sides = shape.length;
+    this.length = count;   // what deck.gl wants of data
     this.sides = sides;
     this.numTop = count * sides;
     const total = this.numTop * 5;
