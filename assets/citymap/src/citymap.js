@@ -385,7 +385,7 @@ export class CityMap {
 
   toggleHelp() {
     if (this.helpNode) { this.helpNode.remove(); this.helpNode = null; return this.help.focus(); }
-    this.helpNode = helpPanel({tools: this.mode.painter?.tools, time: this.mode.time, onClose: () => this.toggleHelp()});
+    this.helpNode = helpPanel({tools: this.mode.painter?.tools, shortcuts: this.mode.shortcuts, time: this.mode.time, onClose: () => this.toggleHelp()});
     this.viewport.append(this.helpNode);
     this.helpNode.focus();
   }

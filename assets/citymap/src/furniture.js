@@ -74,10 +74,11 @@ export class Tooltip {
 }
 
 /** The list of keys, built when asked for. */
-export function helpPanel({tools, time, onClose}) {
+export function helpPanel({tools, shortcuts, time, onClose}) {
   const list = rows => element('dl', {}, rows.flatMap(([keys, text]) => [element('dt', {}, [element('kbd', {text: keys})]), element('dd', {text})]));
   const parts = [];
   if (tools) parts.push(element('h4', {text: 'Tools'}), list(tools.map(t => [t.key.toUpperCase(), t.label])), element('h4', {text: 'Painting'}), list(SHORTCUTS));
+  else if (shortcuts) parts.push(element('h4', {text: 'Trips'}), list(shortcuts));
   else parts.push(element('h4', {text: 'Cells'}), list(VIEW_SHORTCUTS));
   if (time) parts.push(element('h4', {text: 'Time'}), list(TIME_SHORTCUTS));
   parts.push(element('h4', {text: 'Map'}), list(CAMERA_SHORTCUTS));

@@ -1,5 +1,8 @@
 /** Draws one straight line on the ground: a screen line, across which trips are counted. */
 const SHORTEST_PX = 8;
+const STEP_PX = 12;
+const CROSS_PX = 9;
+const ARROWS = {ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0]};
 
 /** The last line of each map, by its key: outlives a switch to another page and back. */
 const drawn = new Map();
@@ -11,6 +14,7 @@ export class LinePen {
     this.key = key;
     this.onLine = onLine;
     this.stroke = null;
+    this.cursor = null;     // of the keyboard, [lon, lat]
     this.show(this.line);
   }
 
@@ -51,6 +55,44 @@ export class LinePen {
     this.onLine(null);
   }
 
+  /** Arrows, and Space where the line begins and where it ends. -> whether the key meant anything */
+  press({key, shiftKey}) {
+    const arrow = ARROWS[key];
+    if (arrow) this.#moveCursor(arrow, shiftKey ? 4 * STEP_PX : STEP_PX);
+    else if (key === ' ' || key === 'Enter') this.#setEnd();
+    else if (key === 'Escape' && this.stroke) this.cancel();
+    else return false;
+    return true;
+  }
+
+  #at() {
+    const {scene} = this.map;
+    return this.cursor ? scene.project(this.cursor) : [scene.host.clientWidth / 2, scene.host.clientHeight / 2];
+  }
+
+  #moveCursor([right, down], step) {
+    const {scene} = this.map, [x, y] = this.#at(), place = scene.unproject(x + right * step, y + down * step);
+    if (!place) return;
+    this.cursor = place;
+    scene.keepInView(place);
+    this.move(this.#at());
+    this.#showCursor();
+  }
+
+  #setEnd() {
+    const point = this.#at();
+    if (this.stroke) return this.up();
+    this.cursor = this.map.scene.unproject(...point);
+    this.down(point);
+    this.#showCursor();
+    this.map.announce('The line begins here; Space where it ends, Escape gives it up');
+  }
+
+  #showCursor() {
+    const {overlay, scene} = this.map, [x, y] = this.#at(), at = (dx, dy) => scene.unproject(x + dx, y + dy);
+    overlay.set('cursor', [[at(-CROSS_PX, 0), at(CROSS_PX, 0)], [at(0, -CROSS_PX), at(0, CROSS_PX)]]);
+  }
+
   show(line) { this.map.overlay.set('screen-line', line && [line]); }
-  hideCursor() {}
+  hideCursor() { this.map.overlay.set('cursor', null); }
 }

@@ -45,6 +45,11 @@ export const VIEW_SHORTCUTS = [
   ['Ctrl + arrows', 'Move the map'],
   ['Shift + arrows', 'Turn and tilt'],
 ];
+export const LINE_SHORTCUTS = [
+  ['L', 'Draw a line to count trips across it'],
+  ['Arrows, Space', 'Go to an end of the line, set it there'],
+  ['Delete', 'Take the line away'],
+];
 export const TIME_SHORTCUTS = [
   ['Space', 'Play, pause'],
   [',  .', 'One step back, forward'],

@@ -6,6 +6,7 @@ import {LinePen} from './linepen.js';
 import {cssColor} from './theme.js';
 import {TimeBar} from './timebar.js';
 import {group, iconButton, setPressed} from './toolbar.js';
+import {LINE_SHORTCUTS} from './tools.js';
 
 const REACH_PX = 14;
 
@@ -55,6 +56,11 @@ export class TripMode {
     if (buttons.length) this.map.extraControls = [group('Trips', buttons)];
   }
 
+  get shortcuts() {
+    const own = [['S', 'Side by side or overlaid', this.side], ['C', 'Colour by group or by value', this.byButton]].filter(row => row[2]).map(row => row.slice(0, 2));
+    return [...own, ...(this.pen ? LINE_SHORTCUTS : [])];
+  }
+
   get viewIds() { return this.sideBySide ? this.groups.map(g => g.id) : ['main']; }
 
   setSideBySide(on) {
@@ -77,7 +83,8 @@ export class TripMode {
     setPressed(this.lineButton, on);
     this.map.setController(!on);
     this.hover(null);
-    this.map.announce(on ? 'Drag across a street to count trips there; Delete takes the line away' : 'Move the map');
+    this.pen.hideCursor();
+    this.map.announce(on ? 'Drag across a street to count trips there, or use arrows and Space; Delete takes the line away' : 'Move the map');
   }
 
   #lineDrawn(line) {
@@ -168,7 +175,9 @@ export class TripMode {
   }
 
   key(event) {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return false;
+    if (event.ctrlKey || event.metaKey) return false;
+    if (this.drawing && this.pen.press(event)) return true;
+    if (event.shiftKey) return false;
     const actions = {
       ' ': () => this.time.play(!this.time.playing), ',': () => this.time.move(-1), '.': () => this.time.move(1),
       Home: () => this.time.jump('begin'), End: () => this.time.jump('end'), s: () => this.side?.click(), c: () => this.byButton?.click(),
@@ -190,6 +199,7 @@ export class TripMode {
   destroy() {
     this.time.destroy();
     this.pen?.show(null);
+    this.pen?.hideCursor();
   }
 }
 

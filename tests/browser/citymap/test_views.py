@@ -153,3 +153,39 @@ def test_moving_trips(serve, page):
     driver.button("table").click()
     assert page.locator(".table-twin tbody tr").count() == 25
     assert "1–25 of 300" in page.locator(".table-twin footer").inner_text()
+
+
+@pytest.mark.thorough
+def test_a_screen_line_is_drawn_by_mouse_and_by_keyboard(serve, page):
+    driver = MapDriver.open(page, serve(APP), map="trips", line=1)
+    box = page.locator(".map").bounding_box()
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+    def ends(dx, dy):
+        """Where the line from the middle to so many pixels beside it lies, as Python gets it."""
+        x, y = box["width"] / 2, box["height"] / 2
+        places = driver.ask(
+            f"[map.scene.unproject({x}, {y}), map.scene.unproject({x + dx}, {y + dy})].flat()"
+        )
+        return ",".join(f"{number:.6f}" for number in places)
+
+    driver.button("screen-line").click()
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 60, middle[1] + 30)
+    page.mouse.up()
+    driver.wait_out(f"line={ends(60, 30)} ")
+    driver.focus()
+    driver.press("Delete")
+    driver.wait_out("line= ")
+
+    driver.press(" ", "ArrowRight", "Shift+ArrowRight", "ArrowDown")
+    assert driver.ask("map.mode.busy") is True
+    driver.press("Escape", "ArrowLeft", "Shift+ArrowLeft", "ArrowUp")  # back in the middle
+    assert "line= " in driver.out
+    driver.press(" ", "Shift+ArrowDown", "Shift+ArrowDown", "Enter")
+    driver.wait_out(f"line={ends(0, 96)} ")
+    assert "counted below the map" in driver.said
+    driver.press("?")
+    assert "set it there" in page.get_by_role("dialog", name="Keys").inner_text()
+    driver.assert_alive()

@@ -176,7 +176,7 @@ def trips() -> None:
         speed = rng.uniform(10, 50, count)
         return TripGroup(title, [p for p, _ in both], [t for _, t in both], speed)
 
-    view_trips(
+    line = view_trips(
         [group("Baseline", 150), group("Scenario", 150)],
         key="trips",
         motion=TripMotion(
@@ -187,8 +187,9 @@ def trips() -> None:
         ),
         options=options("Trips"),
         version=("trips", query.get("speed"), query.get("side")),
+        countable=query.get("line") is not None,
     )
-    out("drawn")
+    out("line=" + ",".join(f"{number:.6f}" for number in line or ()))
 
 
 if query.get("other"):
