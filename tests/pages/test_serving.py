@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import streamlit as st
@@ -12,9 +13,15 @@ from pages.shared.component_files import SCRIPT_ADDRESS
 from pages.shared.navigation import PAGES
 
 
+def run(coroutine):
+    """In a thread of its own: where browser tests ran before, this one has a loop already."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
+
+
 def get(route):
     scope = {"type": "http", "method": "GET", "path": route.path, "headers": []}
-    return asyncio.run(route.endpoint(Request(scope)))
+    return run(route.endpoint(Request(scope)))
 
 
 def test_every_page_has_an_address_of_its_own():
@@ -41,7 +48,7 @@ def enter(monkeypatch, prepare):
         async with serving.warm_server(st.App("app.py")):
             pass
 
-    asyncio.run(start_and_stop())
+    run(start_and_stop())
 
 
 def test_the_first_visitors_wait_is_done_beforehand(monkeypatch):

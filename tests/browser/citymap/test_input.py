@@ -1,12 +1,23 @@
 """Hostile text, data that does not fit, and tiles from elsewhere only where they are wanted."""
 
 import http.server
+import io
 import threading
 
 import pytest
+from PIL import Image
 
 from tests.browser.citymap.driving import APP, MAP, MapDriver
 
+SHOWS_MAGENTA = f"""async () => {{
+    const canvas = await {MAP}.scene.capture(1), draw = canvas.getContext('2d');
+    const {{data}} = draw.getImageData(0, 0, canvas.width, canvas.height);
+    let count = 0;
+    for (let i = 0; i < data.length; i += 4) {{
+        count += data[i] > 250 && data[i + 1] < 5 && data[i + 2] > 250;
+    }}
+    return count > data.length / 4 / 100;
+}}"""
 HOSTILE = "tests/browser/citymap/apps/hostile_app.py"
 
 
@@ -56,12 +67,19 @@ def test_bad_input_is_said_in_words(serve, page):
 
 
 class _Tiles(http.server.BaseHTTPRequestHandler):
+    """Every tile is magenta."""
+
     asked: list[str] = []  # noqa: RUF012
 
     def do_GET(self):
         self.asked.append(self.path)
-        self.send_response(404)
+        tile = io.BytesIO()
+        Image.new("RGB", (256, 256), (255, 0, 255)).save(tile, "PNG")
+        self.send_response(200)
+        self.send_header("Content-Type", "image/png")
+        self.send_header("Access-Control-Allow-Origin", "*")
         self.end_headers()
+        self.wfile.write(tile.getvalue())
 
     def log_message(self, *_):
         pass
@@ -75,6 +93,7 @@ def test_remote_tiles_only_where_the_administrator_says_so(serve, page):
     address = serve(APP, CITYBRUSH_MAP_TILES=tiles, CITYBRUSH_MAP_TILES_ATTRIBUTION="© Tiles")
     with page.expect_request("**/*.png"):
         MapDriver.open(page, address, map="mask", n=8)
+    page.wait_for_function(SHOWS_MAGENTA)
     assert "© Tiles" in page.locator(".attribution").inner_text()
     assert all(len(path.split("/")) == 4 for path in _Tiles.asked)
     server.shutdown()
