@@ -22,8 +22,15 @@ from streamlit.file_util import get_static_dir
 from pages.shared.component_files import SCRIPT_ADDRESS, declare
 from pages.shared.navigation import PAGES
 
-CHUNKS: Final = ("BidiComponent", "PageLink")
-"""Streamlit's own scripts that every page of ours needs, and loads only when it has run."""
+CHUNKS: Final = (
+    "BidiComponent",
+    "ButtonGroup",
+    "PageLink",
+    "Selectbox",
+    "recordbatch",
+    "serialization",
+)
+"""Streamlit's own scripts that pages of ours need, and that it loads only when they have run."""
 HEAD: Final = """\
 <style>[data-testid="stSkeleton"] {{ animation: none !important }}</style>
 <link rel="modulepreload" crossorigin href="{script}">

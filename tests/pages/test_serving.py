@@ -37,7 +37,7 @@ def test_a_page_is_streamlits_and_names_the_maps_script(index):
     assert response.status_code == 200
     assert html.count(f'<link rel="modulepreload" crossorigin href="{SCRIPT_ADDRESS}">') == 1
     assert '<div id="root">' in html and "<title>Streamlit</title>" in html
-    assert html.count("./static/js/BidiComponent.") == html.count("./static/js/PageLink.") == 1
+    assert all(html.count(f"./static/js/{name}.") == 1 for name in serving.CHUNKS)
     assert html.index(SCRIPT_ADDRESS) < html.index("<title>")
 
 

@@ -23,6 +23,8 @@ MATCH_FACTOR = 3
 """Raster cells a side of a match cell: about 140 m for regions of 3 km."""
 PRIOR_POINTS = 0.5
 """Points that a match cell is expected to hold at least, so that rare cells do not rule."""
+MAX_PASSES = 6
+"""Rounds over the trips of a chunk in which each may change to another of its tries."""
 CROSSING_STEP = 0.25
 """Points between two points of a trip are looked at this often per cell side."""
 
@@ -73,7 +75,7 @@ class OccupancyLedger:
         return np.maximum(deficit, 0.05 * wanted * num_next)
 
     def choose(self, tries: Tracks, slot: Indices, allowed: NDArray[np.bool_]) -> Indices:
-        """The try to keep of each slot, one after the other, each seeing those before it.
+        """The try to keep of each slot: one after the other, then again with all others known.
 
         Args:
             tries: M trips.
@@ -85,24 +87,42 @@ class OccupancyLedger:
         """
         counts = self._count(tries)
         wanted = self._share * (self._have.sum() + _mean_points(tries, slot))
-        kept = []
         begins = np.flatnonzero(np.concatenate([[True], np.diff(slot) != 0]))
-        for begin, end in zip(begins, np.append(begins[1:], len(slot)), strict=True):
-            open_tries = np.arange(begin, end)[allowed[begin:end]]
-            if not len(open_tries):
-                continue
-            rows = [slice(*counts.indptr[index : index + 2]) for index in open_tries]
-            costs = [self._cost(counts.indices[r], counts.data[r], wanted) for r in rows]
-            best = int(np.argmin(costs))
-            self._have[counts.indices[rows[best]]] += counts.data[rows[best]]
-            kept.append(int(open_tries[best]))
-        return np.array(kept, dtype=np.int64)
+        ends = np.append(begins[1:], len(slot))
+        choices = [
+            np.arange(*ends_of)[allowed[slice(*ends_of)]]
+            for ends_of in zip(begins, ends, strict=True)
+        ]
+        choices = [tries_of for tries_of in choices if len(tries_of)]
+        kept = np.full(len(choices), -1)
+        for number_of_pass in range(MAX_PASSES):
+            before = kept.copy()
+            for number, tries_of in enumerate(choices):
+                if kept[number] >= 0:
+                    self._add(counts, kept[number], -1)
+                costs = [
+                    self._cost(counts, index, wanted, per_point=not number_of_pass)
+                    for index in tries_of
+                ]
+                kept[number] = tries_of[int(np.argmin(costs))]
+                self._add(counts, kept[number], 1)
+            if np.array_equal(kept, before):
+                break
+        return kept
 
-    def _cost(self, cells: Indices, added: Floats, wanted: Floats) -> float:
-        """Change of the squared distance, per point of the trip, if this trip were kept."""
+    def _add(self, counts: sparse.csr_matrix, index: int, times: int) -> None:
+        row = slice(*counts.indptr[index : index + 2])
+        self._have[counts.indices[row]] += times * counts.data[row]
+
+    def _cost(
+        self, counts: sparse.csr_matrix, index: int, wanted: Floats, *, per_point: bool
+    ) -> float:
+        """Change of the squared distance if this trip were kept, over its points if asked."""
+        row = slice(*counts.indptr[index : index + 2])
+        cells, added = counts.indices[row], counts.data[row]
         scale = wanted[cells] + PRIOR_POINTS
         change = 2 * added * (self._have[cells] - wanted[cells]) + added**2
-        return float((change / scale).sum() / max(added.sum(), 1))
+        return float((change / scale).sum() / (max(added.sum(), 1) if per_point else 1))
 
     def _count(self, tracks: Tracks) -> sparse.csr_matrix:
         """(M, Q) points of each trip in each match cell."""
