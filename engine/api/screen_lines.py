@@ -59,7 +59,7 @@ def count_crossings(
     counts = {
         version: _count(result, version, ends[0], along, scale) for version in ("before", "after")
     }
-    weights = {version: _weight(result, version) for version in counts}
+    weights = {v: result.arrays[f"{v}/expansion"].astype(np.float64) for v in counts}
     bearing = np.degrees(np.arctan2(-along[1], along[0]))  # of its left side, from the north
     ways = []
     for side, angle in ((0, bearing), (1, bearing + 180)):
@@ -75,12 +75,6 @@ def count_crossings(
             )
         )
     return ways[0], ways[1]
-
-
-def _weight(result: Result, version: str) -> float:
-    """How many vehicles a made trip stands for: points of the map over made points."""
-    points = float(result.arrays[f"maps/{version}"].sum(dtype=np.float64))
-    return points / float(result.arrays[f"{version}/offsets"][-1])
 
 
 def _count(

@@ -4,8 +4,8 @@ A result's arrays: ``maps/base`` and ``maps/target`` (R, C), the city as it was 
 trips follow; ``maps/before``, ``maps/after``, ``maps/change``, ``maps/spread`` and
 ``maps/marked``, what the made trips show, in the same unit; ``recorded/change``, ``walk/change``
 and ``paths/change``, the same from simple ways of making trips; and of ``before`` and ``after``
-the trips themselves: ``lon_udeg``, ``lat_udeg`` (P,), ``offsets`` (N + 1,), ``start_s`` and
-``purpose`` (N,).
+the trips themselves: ``lon_udeg``, ``lat_udeg`` (P,), ``offsets`` (N + 1,), ``start_s``,
+``purpose`` and ``expansion`` (N,), the vehicles that a trip stands for.
 """
 
 from collections.abc import Mapping
@@ -207,6 +207,11 @@ def lengths_and_durations(
     return lengths, (np.diff(offsets) - 1) * STEP_S / 60
 
 
+def expansion_of(result: Result, version: str) -> NDArray[np.float64]:
+    """(N,) vehicles that each trip of ``before`` or ``after`` stands for."""
+    return result.arrays[f"{version}/expansion"].astype(np.float64)
+
+
 def growing_trips(estimate: NDArray[np.generic]) -> MadeTrips:
     """The trips that a running job has shown so far, from its estimate."""
     rows = np.asarray(estimate, np.float64).reshape(-1, 4)
@@ -294,6 +299,7 @@ __all__ = [
     "can_reassign",
     "compare_maps",
     "compare_with_truth",
+    "expansion_of",
     "growing_trips",
     "judge_range",
     "lengths_and_durations",

@@ -29,8 +29,9 @@ class TripsFormat(StrEnum):
 def export_trips(result: Result, version: str, kind: TripsFormat) -> bytes:
     """The trips of ``before`` or ``after`` as a file.
 
-    CSV: one row a point, columns trip, time (UTC), lon, lat. GeoParquet: one row a trip, columns
-    trip, start (UTC), points, geometry (lines, EPSG:4326). GPX: one track a trip.
+    CSV: one row a point, columns trip, time (UTC), lon, lat, expansion (vehicles that the trip
+    stands for). GeoParquet: one row a trip, columns trip, start (UTC), points, expansion, geometry
+    (lines, EPSG:4326). GPX: one track a trip.
 
     Raises:
         InputError: there is no such version, or there are too many trips for the format.
@@ -46,7 +47,7 @@ def export_trips(result: Result, version: str, kind: TripsFormat) -> bytes:
 
 
 def _points(result: Result, version: str) -> pd.DataFrame:
-    """One row a point: trip, time (UTC), lon, lat."""
+    """One row a point: trip, time (UTC), lon, lat, vehicles that the trip stands for."""
     offsets = result.arrays[f"{version}/offsets"].astype(np.int64)
     counts = np.diff(offsets)
     trip = np.repeat(np.arange(len(counts)), counts)
@@ -62,6 +63,7 @@ def _points(result: Result, version: str) -> pd.DataFrame:
             "time": pd.Timestamp(midnight) + seconds,
             "lon": result.arrays[f"{version}/lon_udeg"].astype(np.float64) / 1e6,
             "lat": result.arrays[f"{version}/lat_udeg"].astype(np.float64) / 1e6,
+            "expansion": result.arrays[f"{version}/expansion"][trip].round(4),
         }
     )
 
@@ -87,6 +89,7 @@ def _write_geoparquet(points: pd.DataFrame) -> bytes:
             "trip": list(grouped.groups),
             "start": grouped["time"].min().to_numpy(),
             "points": grouped.size().to_numpy(),
+            "expansion": grouped["expansion"].first().to_numpy(),
         },
         geometry=lines,
         crs="EPSG:4326",

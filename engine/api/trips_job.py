@@ -46,6 +46,7 @@ from engine.models.installed import find_weights
 from engine.models.tddpm.city_trips import CityFrame
 from engine.models.tddpm.closed_loop import Fence
 from engine.models.tddpm.edits import apply_painted, painted_fence, painted_occupancy
+from engine.models.tddpm.expansion import effective_number, expansion_factors
 from engine.models.tddpm.fences import street_fence
 from engine.models.tddpm.generation import GenerationConfig, generate_trips
 from engine.models.tddpm.occupancy import CityMap
@@ -292,12 +293,14 @@ def _compare(
     """Maps of both versions in the city's unit, their difference, and figures."""
     grid, wanted = question.city.grid, (question.base, question.target)
     counts = [count_trips_in_cells(tracks, grid, known.frame.plane) for tracks in versions]
-    totals = [max(float(count.sum()), 1.0) for count in counts]
-    weights = [asked.total / total for asked, total in zip(wanted, totals, strict=True)]
-    difference = compare_pairs(counts[0], counts[1], (weights[0], weights[1]), grid.shape)
+    factors = [
+        expansion_factors(count, asked.values.ravel().astype(np.float64))
+        for count, asked in zip(counts, wanted, strict=True)
+    ]
+    difference = compare_pairs(counts[0], counts[1], (factors[0], factors[1]), grid.shape)
     maps = [
-        np.asarray(count.sum(axis=0)).reshape(grid.shape) * weight
-        for count, weight in zip(counts, weights, strict=True)
+        np.asarray(count.T @ factor).reshape(grid.shape)
+        for count, factor in zip(counts, factors, strict=True)
     ]
     arrays: dict[str, np.ndarray] = {
         "maps/base": question.base.values,
@@ -307,6 +310,8 @@ def _compare(
         "maps/change": difference.change,
         "maps/spread": difference.spread,
         "maps/marked": difference.marked,
+        "before/expansion": factors[0],
+        "after/expansion": factors[1],
     }
     metrics = {
         "trips": float(question.num_trips),
@@ -314,8 +319,9 @@ def _compare(
         "blocked_entered": float(_num_entered(question, versions[1])),
         "mismatch_before": _mismatch(maps[0], question.base),
         "mismatch_after": _mismatch(maps[1], question.target),
-        "mean_length_before_m": _mean_length(versions[0]),
-        "mean_length_after_m": _mean_length(versions[1]),
+        "mean_length_before_m": _mean_length(versions[0], factors[0]),
+        "mean_length_after_m": _mean_length(versions[1], factors[1]),
+        "effective_trips": effective_number(factors[1]),
     }
     wished = question.target.values - question.base.values
     followed = correlation(difference.change, wished)
@@ -336,8 +342,8 @@ def _mismatch(made: NDArray[np.float64], wanted: OccupancyMap) -> float:
     return float(np.abs(made / max(made.sum(), 1e-12) - wanted.normalised()).sum() / 2)
 
 
-def _mean_length(tracks: Tracks) -> float:
-    return float(path_lengths_m(tracks).mean())
+def _mean_length(tracks: Tracks, factors: NDArray[np.float64]) -> float:
+    return float(np.average(path_lengths_m(tracks), weights=factors))
 
 
 def _judge_edit(question: _Question, known: KnownCity, city: City) -> dict[str, float]:

@@ -52,10 +52,16 @@ def count_trips_in_cells(tracks: Tracks, grid: Grid, plane: LocalPlane) -> spars
     return sparse.csr_matrix((np.ones(len(trip)), (trip, cell)), shape=shape)
 
 
+def weigh(counts: sparse.csr_matrix, weights: Floats | float) -> sparse.csr_matrix:
+    """(N, G) points, each trip's times its weight."""
+    per_trip = np.broadcast_to(np.asarray(weights, np.float64), counts.shape[0])
+    return sparse.csr_matrix(sparse.diags(per_trip) @ counts)
+
+
 def compare_pairs(
     before: sparse.csr_matrix,
     after: sparse.csr_matrix,
-    weights: tuple[float, float],
+    weights: tuple[Floats | float, Floats | float],
     shape: tuple[int, int],
 ) -> Difference:
     """The difference map of N pairs.
@@ -63,7 +69,7 @@ def compare_pairs(
     Args:
         before: (N, G) points of each trip.
         after: (N, G) of its partner.
-        weights: what a point before and after stands for.
+        weights: what a point before and after stands for, (N,) or one number for all.
         shape: (R, C).
 
     Raises:
@@ -72,7 +78,7 @@ def compare_pairs(
     if before.shape != after.shape or before.shape[1] != shape[0] * shape[1]:
         raise InputError("The two sets of trips are not paired.", f"{before.shape}, {after.shape}")
     num = before.shape[0]
-    pairs = (after * weights[1] - before * weights[0]).tocsr()
+    pairs = (weigh(after, weights[1]) - weigh(before, weights[0])).tocsr()
     change = np.asarray(pairs.sum(axis=0)).ravel()
     squares = np.asarray(pairs.multiply(pairs).sum(axis=0)).ravel()
     variance = np.maximum(squares - change**2 / num, 0) * num / max(num - 1, 1)

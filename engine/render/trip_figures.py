@@ -13,22 +13,28 @@ TOP_PERCENTILE = 99
 _COLORS = (BLUE, ORANGE)
 
 
-def draw_histograms(values: Mapping[str, NDArray[np.floating]], title: str) -> go.Figure:
+def draw_histograms(
+    values: Mapping[str, NDArray[np.floating]],
+    title: str,
+    weights: Mapping[str, NDArray[np.floating]] | None = None,
+) -> go.Figure:
     """Shares of trips by a quantity, one line of steps for each version.
 
     Args:
         values: by version's name, one number a trip.
         title: of the horizontal axis, with its unit.
+        weights: by version's name, what each trip stands for; all the same if none.
     """
     everything = np.concatenate(list(values.values()))
     top = max(float(np.percentile(everything, TOP_PERCENTILE)), 1e-9)
     edges = np.linspace(0, top, NUM_BINS + 1)
     figure = go.Figure()
     for (name, numbers), color in zip(values.items(), _COLORS, strict=False):
-        counts, _ = np.histogram(np.minimum(numbers, top), edges)
+        stands_for = weights[name] if weights else np.ones(len(numbers))
+        counts, _ = np.histogram(np.minimum(numbers, top), edges, weights=stands_for)
         figure.add_scatter(
             x=edges,
-            y=np.append(counts, counts[-1:]) / max(len(numbers), 1),
+            y=np.append(counts, counts[-1:]) / max(float(stands_for.sum()), 1e-9),
             mode="lines",
             line={"shape": "hv", "color": color},
             name=name,

@@ -111,9 +111,11 @@ def _draw_figures(result: Result) -> None:
         st.metric(
             "Map met by the trips",
             f"{1 - figures['mismatch_after']:.0%}",
-            help="Share of the trips' points that lie where your map wants them, cell by cell. "
-            f"Today's map is met to {1 - figures['mismatch_before']:.0%}; the rest is chance and "
-            "the model's error.",
+            help="Share of the traffic that lies where your map wants it, cell by cell, with each "
+            "trip standing for as many vehicles as fits the map best. "
+            f"Today's map is met to {1 - figures['mismatch_before']:.0%}. The "
+            f"{figures['trips']:,.0f} trips know as much as {figures['effective_trips']:,.0f} "
+            "that all stand for as many.",
             width="content",
         )
         st.metric(
@@ -278,15 +280,17 @@ def _draw_comparison(city: api.City, result: Result, truth: Result) -> None:
 
 def _draw_plots(result: Result) -> None:
     values: dict[str, dict[str, np.ndarray]] = {"length": {}, "duration": {}}
+    stand_for = {}
     for title, version in (("Today", "before"), ("After your changes", "after")):
         lengths, durations = api.lengths_and_durations(result, version)
         values["length"][title] = lengths
         values["duration"][title] = durations
+        stand_for[title] = api.expansion_of(result, version)
     left, right = st.columns(2)
     with left:
-        st.plotly_chart(draw_histograms(values["length"], "Length of a trip (m)"))
+        st.plotly_chart(draw_histograms(values["length"], "Length of a trip (m)", stand_for))
     with right:
-        st.plotly_chart(draw_histograms(values["duration"], "Duration of a trip (min)"))
+        st.plotly_chart(draw_histograms(values["duration"], "Duration of a trip (min)", stand_for))
 
 
 def _draw_files(result: Result) -> None:

@@ -8,6 +8,7 @@ from tests.browser.citymap.driving import APP, MapDriver
 N = 12
 
 
+@pytest.mark.thorough
 def test_paint_tools_by_keyboard(serve, page):
     driver = MapDriver.open(page, serve(APP), map="occupancy", n=N, streets=1)
     base = driver.values()

@@ -155,9 +155,22 @@ def test_files_hold_all_points(closed):
     assert text.count("<trkpt") == closed.arrays["before/offsets"][-1]
 
 
+def test_each_trip_stands_for_vehicles_and_together_they_meet_the_map(closed):
+    for version, wanted in (("before", "base"), ("after", "target")):
+        factors = api.expansion_of(closed, version)
+        assert len(factors) == len(closed.arrays[f"{version}/offsets"]) - 1
+        assert (factors > 0).all()
+        made, asked = closed.arrays[f"maps/{version}"], closed.arrays[f"maps/{wanted}"]
+        assert made.sum() == pytest.approx(asked.sum())
+        equal = closed.metrics["trips"]
+        assert equal / 10 < closed.metrics["effective_trips"] <= equal
+        assert closed.metrics[f"mismatch_{version}"] < 0.3
+
+
 def test_lengths_and_paths_are_those_of_the_trips(closed):
     lengths, minutes = api.lengths_and_durations(closed, "after")
-    assert lengths.mean() == pytest.approx(closed.metrics["mean_length_after_m"], rel=0.01)
+    mean = np.average(lengths, weights=api.expansion_of(closed, "after"))
+    assert mean == pytest.approx(closed.metrics["mean_length_after_m"], rel=0.01)
     trips = api.made_trips(closed, "after", 7)
     assert len(trips.paths) == 7
     assert (trips.times_s[3][-1] - trips.times_s[3][0]) / 60 == pytest.approx(minutes[3])
@@ -197,11 +210,8 @@ def test_vehicles_across_a_line_are_counted_each_way(closed, city):
         for version, counted in (("before", way.before), ("after", way.after)):
             trips = api.made_trips(closed, version)
             moves = [np.diff((path[:, 0] > middle).astype(int)) for path in trips.paths]
-            crossed = sum(int((move == sign).sum()) for move in moves)
-            weight = (
-                closed.arrays[f"maps/{version}"].sum() / closed.arrays[f"{version}/offsets"][-1]
-            )
-            assert counted == pytest.approx(crossed * weight)
+            crossed = [int((move == sign).sum()) for move in moves]
+            assert counted == pytest.approx(crossed @ api.expansion_of(closed, version))
         assert way.spread > 0
     # a line beside the city is crossed by nobody
     nobody, _ = api.count_crossings(closed, (0.0, 0.0, 0.0, 1.0))

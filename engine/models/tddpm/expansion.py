@@ -1,0 +1,52 @@
+"""Expansion factors: how many vehicles each made trip stands for, so that together they meet a map.
+
+Some hundred trips stand for a city's many thousands. With one factor for all of them, chance rules
+what a map of them shows; factors of their own, fitted to the map that the trips were made for, take
+most of it away, as the weights of a travel survey are brought to known counts.
+
+Legend: N trips, G cells.
+"""
+
+from typing import Final
+
+import numpy as np
+from scipy import sparse
+
+from engine.errors import InputError
+from engine.models.tddpm.tracks import Floats
+
+ROUNDS: Final = 60
+MOST: Final = 6.0
+"""No trip stands for more than so many times as many vehicles as the average, or for less than
+one part in so many: a map that wants more wants other trips."""
+_FLOOR: Final = 1e-9
+
+
+def expansion_factors(counts: sparse.csr_matrix, wanted: Floats) -> Floats:
+    """(N,) what each trip's points are multiplied by to meet a map.
+
+    Args:
+        counts: (N, G) points of each trip in each cell of the map.
+        wanted: (G,) the map; its sum is that of the expanded points.
+
+    Raises:
+        InputError: no trip passes a place of the map.
+    """
+    points = np.asarray(counts.sum(axis=1), np.float64).ravel()
+    if not points.any():
+        raise InputError("No trip passes a place of the map.")
+    average = wanted.sum() / points.sum()
+    weight = points / points.sum()
+    target = wanted / wanted.sum()
+    for _ in range(ROUNDS):
+        mixed = counts.T @ (weight / np.maximum(points, 1))
+        weight = weight * (counts @ (target / np.maximum(mixed, _FLOOR))) / np.maximum(points, 1)
+        factor = weight * wanted.sum() / np.maximum(points, 1)
+        factor = np.clip(factor, average / MOST, average * MOST)
+        weight = factor * points / (factor * points).sum()
+    return np.asarray(weight * wanted.sum() / np.maximum(points, 1))
+
+
+def effective_number(factors: Floats) -> float:
+    """How many trips of equal factors would know as much (Kish 1965, Survey Sampling, 11.7)."""
+    return float(factors.sum() ** 2 / np.square(factors).sum())
