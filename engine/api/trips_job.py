@@ -67,7 +67,7 @@ MODEL = "model"
 MAX_TRIPS = 20_000
 SHOWN_TRIPS = 300
 """Trips that are sent while the rest are being made."""
-EVALUATIONS, TRIES = 8, 2
+EVALUATIONS, TRIES = 8, 3
 SPARSE_POINTS = 20.0
 """Recorded points of a cell that weigh as much as the whole city's share of a purpose."""
 DAY_S = 86_400.0
