@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
+WORKER_NICE = 5
+"""Workers stand back behind the pages and the browser on the same computer."""
 _MEMORY_SHARE = 0.7
 _GOODBYE_TIMEOUT_S = 2.0
 _CONFIG: dict[str, Any] = {
@@ -71,7 +73,10 @@ class WorkerPlan:
         """Variables that pin the process to its device and its share of the cores."""
         threads = str(self.num_threads)
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-        pinned = dict.fromkeys(names, threads) | {"CITYBRUSH_WORKER_DEVICE": self.device.value}
+        pinned = dict.fromkeys(names, threads) | {
+            "CITYBRUSH_WORKER_DEVICE": self.device.value,
+            "CITYBRUSH_WORKER_NICE": str(WORKER_NICE),
+        }
         # threads that wait for each other by spinning stand still beside any other busy program:
         # measured at a load of four per core, samplers ran 20 times slower with it than without
         pinned["OMP_WAIT_POLICY"] = "PASSIVE"

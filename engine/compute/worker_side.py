@@ -24,6 +24,8 @@ PLUGIN_NAME = "citybrush-jobs"
 KEY_PREFIX = "citybrush-"
 _WARM_UP_AFTER_S = 3.0
 DEVICE_VARIABLE = "CITYBRUSH_WORKER_DEVICE"
+NICE_VARIABLE = "CITYBRUSH_WORKER_NICE"
+"""How much this worker stands back behind other programs, as in ``nice``."""
 
 _stops: dict[str, threading.Event] = {}
 _facts: DeviceFacts | None = None
@@ -55,6 +57,13 @@ def _import_torch() -> None:
             torch.set_num_threads(int(threads))
 
 
+def _stand_back() -> None:
+    """Let pages and the browser go first on this computer; threads of jobs begin from this one."""
+    nice = os.environ.pop(NICE_VARIABLE, "")
+    if nice.isdecimal() and hasattr(os, "nice"):
+        os.nice(int(nice))
+
+
 class JobPlugin(WorkerPlugin):
     """Announces the worker's device and passes cancellations on.
 
@@ -68,6 +77,7 @@ class JobPlugin(WorkerPlugin):
 
     async def setup(self, worker: Worker) -> None:
         """Find the device and say hello."""
+        _stand_back()
         facts = await asyncio.to_thread(device_facts)
         threading.Thread(target=_import_torch, name="citybrush-warm-up", daemon=True).start()
         worker.log_event(self.topic, describe_worker(worker, facts))

@@ -4,13 +4,13 @@ What moves with every stroke of a brush is shown here; the city map shows the sa
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import cos, radians
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
-from plotly.subplots import make_subplots
 
 from engine.domain import Grid
 from engine.errors import InputError
@@ -77,77 +77,201 @@ def draw_panels(
     _, lat = grid.center
     ratio = (grid.north - grid.south) / ((grid.east - grid.west) * cos(radians(lat)))
     row_px = _TYPICAL_WIDTH_PX / columns * ratio + _TITLE_PX + _LEGEND_PX
-    between_px = _TITLE_PX + _LEGEND_PX
-    figure = make_subplots(
-        rows,
-        columns,
-        subplot_titles=[as_plain(panel.title) for panel in panels],
-        horizontal_spacing=_GAP,
-        vertical_spacing=between_px / (rows * row_px - between_px) if rows > 1 else 0,
-    )
+    between = (_TITLE_PX + _LEGEND_PX) / (rows * row_px - _TITLE_PX - _LEGEND_PX)
+    drawing = _Drawing(theme, ratio)
+    lines = _street_lines(grid, streets)
     for number, panel in enumerate(panels):
-        place = {"row": number // columns + 1, "col": number % columns + 1}
-        _add_panel(figure, panel, number + 1, theme, place)
-        _add_lines(figure, _street_lines(grid, streets), STREET[theme], place)
-        _add_hidden(figure, missing, panel.is_hatched, theme, place)
+        row, col = divmod(number, columns)
+        place = _Place(
+            number + 1,
+            _span(col, columns, _GAP),
+            _span(rows - 1 - row, rows, between if rows > 1 else 0),
+        )
+        drawing.add_panel(panel, place)
+        drawing.add_lines(lines, place)
+        drawing.add_hidden(missing, place, is_hatched=panel.is_hatched)
         if panel.warned is not None and panel.warned.any():
-            _add_warnings(figure, panel.warned, theme, place)
-    _shape_axes(figure, ratio, len(panels))
-    figure.update_annotations(font={"size": 13}, yshift=2)
-    figure.update_layout(
-        height=round(rows * row_px),
-        margin={"l": 4, "r": 4, "t": _TITLE_PX, "b": _LEGEND_PX},
-        showlegend=False,
-        dragmode="pan",
-    )
-    return figure
+            drawing.add_warnings(panel.warned, place)
+    drawing.layout |= {
+        "height": round(rows * row_px),
+        "margin": {"l": 4, "r": 4, "t": _TITLE_PX, "b": _LEGEND_PX},
+        "showlegend": False,
+        "dragmode": "pan",
+    }
+    return go.Figure(drawing.data, drawing.layout)
 
 
-def _add_panel(
-    figure: go.Figure, panel: Panel, number: int, theme: str, place: dict[str, int]
-) -> None:
-    rows, cols = panel.values.shape
-    labels = panel.names or tuple(
-        f"row {row + 1}, column {col + 1}" for row, col in np.ndindex(rows, cols)
-    )
-    axis = "coloraxis" if number == 1 else f"coloraxis{number}"
-    figure.add_heatmap(
-        z=panel.values.astype(np.float32),
-        x=(np.arange(cols) + 0.5) / cols,
-        y=(np.arange(rows) + 0.5) / rows,
-        text=np.array([as_plain(label) for label in labels]).reshape(rows, cols),
-        hovertemplate=f"%{{text}}<br>%{{z:.1f}} {as_plain(panel.scale.unit)}<extra></extra>",
-        coloraxis=axis,
-        **place,
-    )
-    subplot = figure.get_subplot(**place)
-    left, right = subplot.xaxis.domain
-    bottom, _ = subplot.yaxis.domain
-    figure.update_layout(
-        {
-            axis: {
-                "colorscale": _colorscale(panel.scale, theme),
-                "cmin": panel.scale.low,
-                "cmax": panel.scale.high,
-                "colorbar": {
-                    "orientation": "h",
-                    "x": left,
-                    "xanchor": "left",
-                    "len": right - left,
-                    "y": bottom,
-                    "yanchor": "top",
-                    "thickness": 8,
-                    "nticks": 4,
-                    "ypad": 4,
-                    "xpad": 0,
-                    "tickfont": {"size": 10},
-                    "title": {"text": as_plain(panel.scale.unit), "side": "bottom"}
-                    | {"font": {"size": 10}},
-                    "outlinewidth": 0,
-                },
+def _span(number: int, count: int, gap: float) -> tuple[float, float]:
+    """From where to where in [0, 1] the part of that number lies."""
+    width = (1 - gap * (count - 1)) / count
+    begin = number * (width + gap)
+    return begin, begin + width
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a panel lies in the figure: its number from 1 on, and what it takes of both axes."""
+
+    number: int
+    x: tuple[float, float]
+    y: tuple[float, float]
+
+    def named(self, name: str) -> str:
+        """The panel's own axis: x, x2, x3."""
+        return name if self.number == 1 else f"{name}{self.number}"
+
+    @property
+    def axes(self) -> dict[str, str]:
+        """Of a trace."""
+        return {"xaxis": self.named("x"), "yaxis": self.named("y")}
+
+
+@dataclass
+class _Drawing:
+    """A figure as plain values: with plotly's own methods each stroke would wait for them."""
+
+    theme: str
+    ratio: float
+    data: list[dict[str, Any]] = field(default_factory=list)
+    layout: dict[str, Any] = field(default_factory=lambda: {"annotations": []})
+
+    def add_panel(self, panel: Panel, place: _Place) -> None:
+        """The map itself, with its axes, title and colours."""
+        rows, cols = panel.values.shape
+        labels = panel.names or tuple(
+            f"row {row + 1}, column {col + 1}" for row, col in np.ndindex(rows, cols)
+        )
+        unit = as_plain(panel.scale.unit)
+        self.data.append(
+            {
+                "type": "heatmap",
+                "z": panel.values.astype(np.float32),
+                "x": (np.arange(cols) + 0.5) / cols,
+                "y": (np.arange(rows) + 0.5) / rows,
+                "text": np.array([as_plain(label) for label in labels]).reshape(rows, cols),
+                "hovertemplate": f"%{{text}}<br>%{{z:.1f}} {unit}<extra></extra>",
+                "coloraxis": place.named("coloraxis"),
+                **place.axes,
             }
+        )
+        self.layout["annotations"].append(
+            {
+                "text": as_plain(panel.title),
+                "x": (place.x[0] + place.x[1]) / 2,
+                "y": place.y[1],
+                "xref": "paper",
+                "yref": "paper",
+                "xanchor": "center",
+                "yanchor": "bottom",
+                "yshift": 2,
+                "showarrow": False,
+                "font": {"size": 13},
+            }
+        )
+        self._add_axes(place)
+        self.layout[place.named("coloraxis")] = {
+            "colorscale": _colorscale(panel.scale, self.theme),
+            "cmin": panel.scale.low,
+            "cmax": panel.scale.high,
+            "colorbar": {
+                "orientation": "h",
+                "x": place.x[0],
+                "xanchor": "left",
+                "len": place.x[1] - place.x[0],
+                "y": place.y[0],
+                "yanchor": "top",
+                "thickness": 8,
+                "nticks": 4,
+                "ypad": 4,
+                "xpad": 0,
+                "tickfont": {"size": 10},
+                "title": {"text": unit, "side": "bottom", "font": {"size": 10}},
+                "outlinewidth": 0,
+            },
         }
-    )
+
+    def _add_axes(self, place: _Place) -> None:
+        """Hidden axes, linked with those of the first panel."""
+        plain = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": ""}
+        plain["constrain"] = "domain"
+        is_first = place.number == 1
+        self.layout[place.named("xaxis")] = {
+            "range": [0, 1],
+            "domain": place.x,
+            "anchor": place.named("y"),
+            **({} if is_first else {"matches": "x"}),
+            **plain,
+        }
+        self.layout[place.named("yaxis")] = {
+            "range": [1, 0],
+            "domain": place.y,
+            "anchor": place.named("x"),
+            "scaleanchor": place.named("x"),
+            "scaleratio": self.ratio,
+            **({} if is_first else {"matches": "y"}),
+            **plain,
+        }
+
+    def add_lines(self, lines: NDArray[np.float32], place: _Place) -> None:
+        """Streets."""
+        self.data.append(
+            {
+                "type": "scatter",
+                "x": lines[:, 0],
+                "y": lines[:, 1],
+                "mode": "lines",
+                "line": {"color": STREET[self.theme], "width": 0.8},
+                "hoverinfo": "skip",
+                **place.axes,
+            }
+        )
+
+    def add_hidden(self, missing: NDArray[np.bool_], place: _Place, *, is_hatched: bool) -> None:
+        """Hidden cells: hatched, or what lies around them outlined."""
+        x, y = _cell_rings(missing) if is_hatched else _outline(missing)
+        hatch = {
+            "fill": "toself",
+            "fillcolor": "rgba(0,0,0,0)",
+            "fillpattern": {
+                "shape": "/",
+                "fgcolor": OUTLINE[self.theme],
+                "size": 6,
+                "solidity": 0.25,
+            },
+        }
+        self.data.append(
+            {
+                "type": "scatter",
+                "x": x,
+                "y": y,
+                "mode": "lines",
+                "line": {"color": OUTLINE[self.theme], "width": 0 if is_hatched else 1},
+                "hoverinfo": "skip",
+                **(hatch if is_hatched else {}),
+                **place.axes,
+            }
+        )
+
+    def add_warnings(self, warned: NDArray[np.bool_], place: _Place) -> None:
+        """A sign in the middle of each of these cells; its shape says it, not its colour alone."""
+        rows, cols = warned.shape
+        row, col = np.nonzero(warned)
+        self.data.append(
+            {
+                "type": "scatter",
+                "x": (col + 0.5) / cols,
+                "y": (row + 0.5) / rows,
+                "mode": "markers",
+                "marker": {
+                    "symbol": "diamond-tall",
+                    "size": 15,
+                    "color": WARNING,
+                    "line": {"color": OUTLINE[self.theme], "width": 1.5},
+                },
+                "hovertemplate": "Outside of what the model has seen<extra></extra>",
+                **place.axes,
+            }
+        )
 
 
 def _colorscale(scale: ColorScale, theme: str) -> list[tuple[float, str]]:
@@ -167,36 +291,27 @@ def _street_lines(grid: Grid, streets: NDArray[np.float64] | None) -> NDArray[np
     return np.asarray(shares, dtype=np.float32)
 
 
-def _add_lines(
-    figure: go.Figure, lines: NDArray[np.float32], color: str, place: dict[str, int]
-) -> None:
-    figure.add_scatter(
-        x=lines[:, 0],
-        y=lines[:, 1],
-        mode="lines",
-        line={"color": color, "width": 0.8},
-        hoverinfo="skip",
-        **place,
-    )
-
-
-def _add_hidden(
-    figure: go.Figure,
-    missing: NDArray[np.bool_],
-    is_hatched: bool,
-    theme: str,
-    place: dict[str, int],
-) -> None:
+def _cell_rings(missing: NDArray[np.bool_]) -> tuple[list[float | None], list[float | None]]:
+    """The outline of each hidden cell."""
     rows, cols = missing.shape
     x: list[float | None] = []
     y: list[float | None] = []
     for row, col in np.argwhere(missing):
         left, top = col / cols, row / rows
         right, bottom = (col + 1) / cols, (row + 1) / rows
-        if is_hatched:
-            x += [left, right, right, left, left, None]
-            y += [top, top, bottom, bottom, top, None]
-            continue
+        x += [left, right, right, left, left, None]
+        y += [top, top, bottom, bottom, top, None]
+    return x, y
+
+
+def _outline(missing: NDArray[np.bool_]) -> tuple[list[float | None], list[float | None]]:
+    """Edges between a hidden cell and one that is not."""
+    rows, cols = missing.shape
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for row, col in np.argwhere(missing):
+        left, top = col / cols, row / rows
+        right, bottom = (col + 1) / cols, (row + 1) / rows
         for edge_x, edge_y, neighbour in (
             ((left, right), (top, top), (row - 1, col)),
             ((left, right), (bottom, bottom), (row + 1, col)),
@@ -206,52 +321,9 @@ def _add_hidden(
             if not _is_missing(missing, *neighbour):
                 x += [*edge_x, None]
                 y += [*edge_y, None]
-    hatch = {
-        "fill": "toself",
-        "fillcolor": "rgba(0,0,0,0)",
-        "fillpattern": {"shape": "/", "fgcolor": OUTLINE[theme], "size": 6, "solidity": 0.25},
-    }
-    figure.add_scatter(
-        x=x,
-        y=y,
-        mode="lines",
-        line={"color": OUTLINE[theme], "width": 0 if is_hatched else 1},
-        hoverinfo="skip",
-        **(hatch if is_hatched else {}),
-        **place,
-    )
-
-
-def _add_warnings(
-    figure: go.Figure, warned: NDArray[np.bool_], theme: str, place: dict[str, int]
-) -> None:
-    """A sign in the middle of each of these cells; its shape says it, not its colour alone."""
-    rows, cols = warned.shape
-    row, col = np.nonzero(warned)
-    figure.add_scatter(
-        x=(col + 0.5) / cols,
-        y=(row + 0.5) / rows,
-        mode="markers",
-        marker={
-            "symbol": "diamond-tall",
-            "size": 15,
-            "color": WARNING,
-            "line": {"color": OUTLINE[theme], "width": 1.5},
-        },
-        hovertemplate="Outside of what the model has seen<extra></extra>",
-        **place,
-    )
+    return x, y
 
 
 def _is_missing(missing: NDArray[np.bool_], row: int, col: int) -> bool:
     rows, cols = missing.shape
     return 0 <= row < rows and 0 <= col < cols and bool(missing[row, col])
-
-
-def _shape_axes(figure: go.Figure, ratio: float, count: int) -> None:
-    hidden = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": ""}
-    figure.update_xaxes(range=[0, 1], matches="x", constrain="domain", **hidden)
-    figure.update_yaxes(range=[1, 0], matches="y", constrain="domain", **hidden)
-    for number in range(1, count + 1):
-        name = "" if number == 1 else str(number)
-        figure.layout[f"yaxis{name}"].update(scaleanchor=f"x{name}", scaleratio=ratio)
