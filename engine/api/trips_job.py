@@ -293,10 +293,10 @@ def _compare(
     """Maps of both versions in the city's unit, their difference, and figures."""
     grid, wanted = question.city.grid, (question.base, question.target)
     counts = [count_trips_in_cells(tracks, grid, known.frame.plane) for tracks in versions]
-    factors = [
-        expansion_factors(count, asked.values.ravel().astype(np.float64))
-        for count, asked in zip(counts, wanted, strict=True)
-    ]
+    base, target = (asked.values.ravel().astype(np.float64) for asked in wanted)
+    today = expansion_factors(counts[0], base)
+    is_same = np.array_equal(base, target) and not (counts[0] != counts[1]).nnz
+    factors = today, today if is_same else expansion_factors(counts[1], target, today)
     difference = compare_pairs(counts[0], counts[1], (factors[0], factors[1]), grid.shape)
     maps = [
         np.asarray(count.T @ factor).reshape(grid.shape)

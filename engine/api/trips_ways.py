@@ -7,6 +7,7 @@ numbers.
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.api.trips_maps import PATHS, RECORDED, WALK
 from engine.errors import InputError, ScenarioError
@@ -16,7 +17,7 @@ from engine.models.tddpm.plans import TripWishes
 from engine.models.tddpm.prior import count_trips
 from engine.models.tddpm.tracks import Tracks
 from engine.models.walk_baselines.guided_walk import fit_walk, walk_trips
-from engine.models.walk_baselines.resampling import resample_trips
+from engine.models.walk_baselines.resampling import resample_pairs
 from engine.models.walk_baselines.shortest_paths import graph_of_map, path_trips
 
 DAY_S = 86_400.0
@@ -46,12 +47,13 @@ def make_pair(
         ScenarioError: no recorded trip fits, or all are fenced off.
     """
     recorded = trips_wished(training, wishes)
-    before = _make(way, recorded, maps[0], num_trips, seed)
-    if not fences and np.array_equal(maps[0].counts, maps[1].counts):
-        return before, before
+    is_same = not fences and np.array_equal(maps[0].counts, maps[1].counts)
     if way == RECORDED:
-        recorded = _outside(recorded, fences)
-    return before, _make(way, recorded, maps[1], num_trips, seed)
+        rng = np.random.default_rng((seed, 3))
+        pair = resample_pairs(recorded, maps, num_trips, rng, _outside(recorded, fences))
+        return (pair[0], pair[0]) if is_same else pair
+    before = _make(way, recorded, maps[0], num_trips, seed)
+    return before, before if is_same else _make(way, recorded, maps[1], num_trips, seed)
 
 
 def trips_wished(tracks: Tracks, wishes: TripWishes) -> Tracks:
@@ -70,7 +72,8 @@ def trips_wished(tracks: Tracks, wishes: TripWishes) -> Tracks:
     return tracks.select(chosen)
 
 
-def _outside(tracks: Tracks, fences: Sequence[Fence]) -> Tracks:
+def _outside(tracks: Tracks, fences: Sequence[Fence]) -> NDArray[np.bool_]:
+    """(N,) trips that enter no fence."""
     entered = np.zeros(len(tracks), dtype=bool)
     for fence in fences:
         entered |= fence.entered(tracks)
@@ -78,13 +81,11 @@ def _outside(tracks: Tracks, fences: Sequence[Fence]) -> Tracks:
         raise ScenarioError(
             "Every recorded trip enters a blocked place.", "", "Block fewer places."
         )
-    return tracks.select(~entered)
+    return ~entered
 
 
 def _make(way: str, recorded: Tracks, city: CityMap, num_trips: int, seed: int) -> Tracks:
     rng = np.random.default_rng((seed, 3))
-    if way == RECORDED:
-        return resample_trips(recorded, city, num_trips, rng)
     config = fit_walk(recorded)
     if way == WALK:
         return walk_trips(city, count_trips(recorded), config, num_trips, recorded.step_s, rng)

@@ -22,12 +22,16 @@ one part in so many: a map that wants more wants other trips."""
 _FLOOR: Final = 1e-9
 
 
-def expansion_factors(counts: sparse.csr_matrix, wanted: Floats) -> Floats:
+def expansion_factors(
+    counts: sparse.csr_matrix, wanted: Floats, start: Floats | None = None
+) -> Floats:
     """(N,) what each trip's points are multiplied by to meet a map.
 
     Args:
         counts: (N, G) points of each trip in each cell of the map.
         wanted: (G,) the map; its sum is that of the expanded points.
+        start: (N,) factors to begin from, such as those of the same trips before an edit, so that
+            no more changes than the map asks for; all the same if not given.
 
     Raises:
         InputError: no trip passes a place of the map.
@@ -36,7 +40,8 @@ def expansion_factors(counts: sparse.csr_matrix, wanted: Floats) -> Floats:
     if not points.any():
         raise InputError("No trip passes a place of the map.")
     average = wanted.sum() / points.sum()
-    weight = points / points.sum()
+    weight = points * (np.ones(len(points)) if start is None else start)
+    weight /= weight.sum()
     target = wanted / wanted.sum()
     for _ in range(ROUNDS):
         mixed = counts.T @ (weight / np.maximum(points, 1))
