@@ -59,6 +59,7 @@ def test_totals_stay_and_nothing_is_negative():
     assert torch.allclose(block_sums(maps, 2)[observed], coarse[observed], rtol=1e-5)
 
 
+@pytest.mark.thorough
 def test_a_system_gets_a_correction_where_it_is_biased_and_none_where_it_is_not():
     series = small_series(days=16)
     config = Config(4, 4, 2, 12, 1, (0, 1), 1, (1, 12), width=16, blocks=1, heads=2, latents=3)
