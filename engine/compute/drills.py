@@ -19,12 +19,13 @@ _MIB = 2**20
 
 
 def echo(request: Plain, context: JobContext) -> JobSteps:
-    """Return the request, and the worker's clock, process and modules."""
+    """Return the request, and the worker's clock, process, priority and modules."""
     yield Progress(1.0)
     return {
         "request": request,
         "time_s": time.time(),
         "pid": os.getpid(),
+        "nice": os.nice(0) if hasattr(os, "nice") else 0,  # of the thread that the job runs in
         "device": context.device,
         "modules": sorted({name.partition(".")[0] for name in sys.modules}),
         "threads": os.environ.get("OMP_NUM_THREADS", ""),

@@ -13,6 +13,7 @@ from engine.compute import ComputeService, ComputeSettings, Device, JobState, Wo
 from engine.compute.measuring import sampling_job
 from engine.compute.payload import MAX_REQUEST_BYTES
 from engine.compute.proving import ProvingResult
+from engine.compute.serving import WORKER_NICE
 from engine.errors import (
     ComputeError,
     DeviceError,
@@ -43,6 +44,11 @@ def test_workers_have_no_streamlit_and_their_share_of_the_cores(service):
     answer = run(service, "echo").result(WAIT_S)
     assert "streamlit" not in answer["modules"]
     assert int(answer["threads"]) == max(1, (psutil.cpu_count() or 2) // 2)
+
+
+def test_jobs_stand_back_behind_the_pages(service):
+    here = psutil.Process().nice()
+    assert run(service, "echo").result(WAIT_S)["nice"] == min(19, here + WORKER_NICE)
 
 
 def test_the_sampler_reports_estimates_on_the_way(service):
