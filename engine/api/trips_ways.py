@@ -17,7 +17,7 @@ from engine.models.tddpm.plans import TripWishes
 from engine.models.tddpm.prior import count_trips
 from engine.models.tddpm.tracks import Tracks
 from engine.models.walk_baselines.guided_walk import fit_walk, walk_trips
-from engine.models.walk_baselines.resampling import resample_pairs
+from engine.models.walk_baselines.resampling import resample_pairs, resample_trips
 from engine.models.walk_baselines.shortest_paths import graph_of_map, path_trips
 
 DAY_S = 86_400.0
@@ -48,10 +48,9 @@ def make_pair(
     """
     recorded = trips_wished(training, wishes)
     is_same = not fences and np.array_equal(maps[0].counts, maps[1].counts)
-    if way == RECORDED:
+    if way == RECORDED and not is_same:
         rng = np.random.default_rng((seed, 3))
-        pair = resample_pairs(recorded, maps, num_trips, rng, _outside(recorded, fences))
-        return (pair[0], pair[0]) if is_same else pair
+        return resample_pairs(recorded, maps, num_trips, rng, _outside(recorded, fences))
     before = _make(way, recorded, maps[0], num_trips, seed)
     return before, before if is_same else _make(way, recorded, maps[1], num_trips, seed)
 
@@ -86,6 +85,8 @@ def _outside(tracks: Tracks, fences: Sequence[Fence]) -> NDArray[np.bool_]:
 
 def _make(way: str, recorded: Tracks, city: CityMap, num_trips: int, seed: int) -> Tracks:
     rng = np.random.default_rng((seed, 3))
+    if way == RECORDED:
+        return resample_trips(recorded, city, num_trips, rng)
     config = fit_walk(recorded)
     if way == WALK:
         return walk_trips(city, count_trips(recorded), config, num_trips, recorded.step_s, rng)

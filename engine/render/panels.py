@@ -3,7 +3,7 @@
 What moves with every stroke of a brush is shown here; the city map shows the same in 3D.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import cos, radians
 from typing import Any
@@ -293,12 +293,9 @@ def _street_lines(grid: Grid, streets: NDArray[np.float64] | None) -> NDArray[np
 
 def _cell_rings(missing: NDArray[np.bool_]) -> tuple[list[float | None], list[float | None]]:
     """The outline of each hidden cell."""
-    rows, cols = missing.shape
     x: list[float | None] = []
     y: list[float | None] = []
-    for row, col in np.argwhere(missing):
-        left, top = col / cols, row / rows
-        right, bottom = (col + 1) / cols, (row + 1) / rows
+    for _, _, (left, right), (top, bottom) in _hidden_cells(missing):
         x += [left, right, right, left, left, None]
         y += [top, top, bottom, bottom, top, None]
     return x, y
@@ -306,12 +303,9 @@ def _cell_rings(missing: NDArray[np.bool_]) -> tuple[list[float | None], list[fl
 
 def _outline(missing: NDArray[np.bool_]) -> tuple[list[float | None], list[float | None]]:
     """Edges between a hidden cell and one that is not."""
-    rows, cols = missing.shape
     x: list[float | None] = []
     y: list[float | None] = []
-    for row, col in np.argwhere(missing):
-        left, top = col / cols, row / rows
-        right, bottom = (col + 1) / cols, (row + 1) / rows
+    for row, col, (left, right), (top, bottom) in _hidden_cells(missing):
         for edge_x, edge_y, neighbour in (
             ((left, right), (top, top), (row - 1, col)),
             ((left, right), (bottom, bottom), (row + 1, col)),
@@ -322,6 +316,15 @@ def _outline(missing: NDArray[np.bool_]) -> tuple[list[float | None], list[float
                 x += [*edge_x, None]
                 y += [*edge_y, None]
     return x, y
+
+
+def _hidden_cells(
+    missing: NDArray[np.bool_],
+) -> Iterator[tuple[int, int, tuple[float, float], tuple[float, float]]]:
+    """Row and column of each hidden cell, and from where to where it lies, as shares."""
+    rows, cols = missing.shape
+    for row, col in np.argwhere(missing):
+        yield row, col, (col / cols, (col + 1) / cols), (row / rows, (row + 1) / rows)
 
 
 def _is_missing(missing: NDArray[np.bool_], row: int, col: int) -> bool:

@@ -1,7 +1,6 @@
 /** Draws one straight line on the ground: a screen line, across which trips are counted. */
 const SHORTEST_PX = 8;
 const STEP_PX = 12;
-const CROSS_PX = 9;
 const ARROWS = {ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0]};
 
 /** The last line of each map, by its key: outlives a switch to another page and back. */
@@ -76,7 +75,7 @@ export class LinePen {
     this.cursor = place;
     scene.keepInView(place);
     this.move(this.#at());
-    this.#showCursor();
+    this.map.overlay.setCross('cursor', this.cursor);
   }
 
   #setEnd() {
@@ -84,13 +83,8 @@ export class LinePen {
     if (this.stroke) return this.up();
     this.cursor = this.map.scene.unproject(...point);
     this.down(point);
-    this.#showCursor();
+    this.map.overlay.setCross('cursor', this.cursor);
     this.map.announce('The line begins here; Space where it ends, Escape gives it up');
-  }
-
-  #showCursor() {
-    const {overlay, scene} = this.map, [x, y] = this.#at(), at = (dx, dy) => scene.unproject(x + dx, y + dy);
-    overlay.set('cursor', [[at(-CROSS_PX, 0), at(CROSS_PX, 0)], [at(0, -CROSS_PX), at(0, CROSS_PX)]]);
   }
 
   show(line) { this.map.overlay.set('screen-line', line && [line]); }

@@ -1,6 +1,8 @@
 /** Outlines over the canvas: brush, region, cursor, chosen cell. SVG, redrawn when the camera moves. */
 import {svgElement} from './dom.js';
 
+const CROSS_PX = 9;
+
 export class Overlay {
   constructor(host, scene) {
     this.scene = scene;
@@ -25,6 +27,12 @@ export class Overlay {
     const shape = {node, segments, closed, heightM};
     this.shapes.set(name, shape);
     this.#draw(shape);
+  }
+
+  /** A cross at a place: the keyboard's cursor where there are no cells. */
+  setCross(name, place) {
+    const {scene} = this, [x, y] = scene.project(place), at = (dx, dy) => scene.unproject(x + dx, y + dy);
+    this.set(name, [[at(-CROSS_PX, 0), at(CROSS_PX, 0)], [at(0, -CROSS_PX), at(0, CROSS_PX)]]);
   }
 
   render() { for (const shape of this.shapes.values()) this.#draw(shape); }

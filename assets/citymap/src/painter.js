@@ -245,12 +245,9 @@ export class Painter {
   }
 
   #showCursor() {
-    const {overlay, topology, scene} = this.map;
+    const {overlay, topology} = this.map;
     this.showOutline();
-    if (this.onStreets || !topology) {
-      const [x, y] = scene.project(this.place), at = (dx, dy) => scene.unproject(x + dx, y + dy);
-      return overlay.set('cursor', [[at(-9, 0), at(9, 0)], [at(0, -9), at(0, 9)]]);
-    }
+    if (this.onStreets || !topology) return overlay.setCross('cursor', this.place);
     overlay.set('cursor', [topology.ring(this.cursor)], {closed: true});
     this.map.cursorMoved(this.cursor);
   }

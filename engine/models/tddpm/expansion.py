@@ -22,6 +22,18 @@ one part in so many: a map that wants more wants other trips."""
 _FLOOR: Final = 1e-9
 
 
+def likelier_weights(weight: Floats, shares: sparse.csr_matrix, wanted: Floats) -> Floats:
+    """One round of expectation maximisation: weights of a mixture that make a map likelier.
+
+    Args:
+        weight: (N,) of each trip.
+        shares: (N, G) share of each trip's points in each cell.
+        wanted: (G,) the map.
+    """
+    mixed = shares.T @ weight
+    return np.asarray(weight * (shares @ (wanted / np.maximum(mixed, _FLOOR))))
+
+
 def expansion_factors(
     counts: sparse.csr_matrix, wanted: Floats, start: Floats | None = None
 ) -> Floats:
@@ -43,9 +55,9 @@ def expansion_factors(
     weight = points * (np.ones(len(points)) if start is None else start)
     weight /= weight.sum()
     target = wanted / wanted.sum()
+    shares = sparse.csr_matrix(sparse.diags(1 / np.maximum(points, 1)) @ counts)
     for _ in range(ROUNDS):
-        mixed = counts.T @ (weight / np.maximum(points, 1))
-        weight = weight * (counts @ (target / np.maximum(mixed, _FLOOR))) / np.maximum(points, 1)
+        weight = likelier_weights(weight, shares, target)
         factor = weight * wanted.sum() / np.maximum(points, 1)
         factor = np.clip(factor, average / MOST, average * MOST)
         weight = factor * points / (factor * points).sum()

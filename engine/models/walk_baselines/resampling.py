@@ -9,12 +9,12 @@ from scipy import sparse
 
 from engine.errors import InputError
 from engine.models.tddpm.closed_loop import touches
+from engine.models.tddpm.expansion import likelier_weights
 from engine.models.tddpm.occupancy import CityMap
 from engine.models.tddpm.tracks import Floats, Tracks
 
 MATCH_FACTOR = 3
 ITERATIONS = 30
-_FLOOR = 1e-9
 
 
 def fit_weights(training: Tracks, city: CityMap) -> Floats:
@@ -31,8 +31,7 @@ def fit_weights(training: Tracks, city: CityMap) -> Floats:
     target = _match_map(city)
     weight = np.full(len(training), 1 / len(training))
     for _ in range(ITERATIONS):
-        mixed = matrix.T @ weight
-        weight = weight * (matrix @ (target / np.maximum(mixed, _FLOOR)))
+        weight = likelier_weights(weight, matrix, target)
         if not weight.sum() > 0:
             raise InputError("No training trip passes a place of the map.")
         weight /= weight.sum()

@@ -8,6 +8,7 @@ import torch
 from engine.diffusion.fewstep import implicit_step, straight_path, straight_step, straight_times
 from engine.diffusion.forward import diffuse, forward_chain, forward_step, marginal
 from engine.diffusion.parametrisation import (
+    eps_from_velocity,
     eps_from_x_0,
     velocity,
     x_0_from_eps,
@@ -107,6 +108,7 @@ def test_parametrisations_invert_each_other():
     v = velocity(x_0, eps, step(2), TWO)
     assert v.item() == pytest.approx(0.4 * -0.7 - math.sqrt(0.84) * 2)
     assert x_0_from_velocity(x_t, v, step(2), TWO).item() == pytest.approx(2.0)
+    assert eps_from_velocity(x_t, v, step(2), TWO).item() == pytest.approx(eps.item())
 
 
 def test_implicit_step_with_the_true_x_0_stays_on_the_path():
