@@ -294,9 +294,12 @@ def _compare(
     grid, wanted = question.city.grid, (question.base, question.target)
     counts = [count_trips_in_cells(tracks, grid, known.frame.plane) for tracks in versions]
     base, target = (asked.values.ravel().astype(np.float64) for asked in wanted)
-    today = expansion_factors(counts[0], base)
-    is_same = np.array_equal(base, target) and not (counts[0] != counts[1]).nnz
-    factors = today, today if is_same else expansion_factors(counts[1], target, today)
+    # both go on from the same factors for as many rounds, so that they differ by the edit alone
+    start = expansion_factors(counts[0], base)
+    factors = [
+        expansion_factors(count, asked, start)
+        for count, asked in zip(counts, (base, target), strict=True)
+    ]
     difference = compare_pairs(counts[0], counts[1], (factors[0], factors[1]), grid.shape)
     maps = [
         np.asarray(count.T @ factor).reshape(grid.shape)
