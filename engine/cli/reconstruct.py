@@ -16,6 +16,8 @@ from rich.progress import track
 from engine.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
+
     from engine.api import AnswerLayout, History, Model
     from engine.api.reconstruction_stream import StreamedFrame
     from engine.models.diffrecon.ours.system import Reconstructor
@@ -49,22 +51,55 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
 
 
 def add_sampling(command: argparse.ArgumentParser) -> None:
-    """Register seed, samples, steps and threads."""
+    """Register seed, samples, steps, threads and device."""
     command.add_argument("--seed", type=int, default=0, help="of masks and samples")
     command.add_argument("--samples", type=int, default=16)
     command.add_argument("--steps", type=int, default=8, help="sampler steps")
     command.add_argument("--threads", type=int, default=1, help="CPU threads")
+    add_device(command)
 
 
-def load_system(name: str, threads: int) -> "Reconstructor":
-    """Installed weights by name, or those of a file."""
+def add_device(command: argparse.ArgumentParser) -> None:
+    """Register device."""
+    command.add_argument(
+        "--device",
+        default="cpu",
+        help="cpu, cuda or mps; samples are the same for a seed, but for rounding",
+    )
+
+
+def load_system(name: str, threads: int, device: str = "cpu") -> "Reconstructor":
+    """Installed weights by name, or those of a file.
+
+    Raises:
+        InputError: torch cannot compute on that device here.
+    """
     import torch
 
     from engine.models.diffrecon.ours.system import load_reconstructor
     from engine.models.installed import find_weights
 
     torch.set_num_threads(threads)
-    return load_reconstructor(find_weights(name))
+    return load_reconstructor(find_weights(name), find_device(device))
+
+
+def find_device(name: str) -> "torch.device":
+    """The device of that name.
+
+    Raises:
+        InputError: torch cannot compute on it here.
+    """
+    import torch
+
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InputError(
+            f"There is no device '{name}' to compute on.",
+            str(error).partition("\n")[0],
+            "Use cpu, or cuda where torch finds an NVIDIA device.",
+        ) from error
+    return torch.device(name)
 
 
 def read_series(path: Path, system: "Reconstructor") -> "FlowSeries":
@@ -200,7 +235,7 @@ def _file_work(args: argparse.Namespace) -> _Work:
         raise InputError(
             "There is nothing to reconstruct.", "", "Give --city, or --weights and --field FILE."
         )
-    system = load_system(args.weights, args.threads)
+    system = load_system(args.weights, args.threads, args.device)
     series = read_series(Path(args.field), system)
     count = len(series.regular_starts())
     chosen = _frame_numbers(args.frames, count)

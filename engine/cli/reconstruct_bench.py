@@ -54,7 +54,7 @@ def run_bench(args: argparse.Namespace) -> int:
 
     if args.every < 1:
         raise InputError("Frames are taken each so many.", str(args.every), "Give 1 or more.")
-    system = load_system(args.weights, args.threads)
+    system = load_system(args.weights, args.threads, args.device)
     series = _read_frames(args, system)
     if args.num_frames:
         series = first_frames(series, args.num_frames)
@@ -94,7 +94,7 @@ def _methods(args: argparse.Namespace, system: "Reconstructor") -> "dict[str, Me
     paper = _companion(args.paper, args.weights, "paper")
     if paper:
         steps = args.paper_steps or None
-        methods["paper"] = PaperSampled(load_paper(paper), args.paper_samples, steps)
+        methods["paper"] = PaperSampled(load_paper(paper, system.device), args.paper_samples, steps)
     methods |= baselines(system.profile)
     urbanfm = _companion(args.urbanfm, args.weights, "urbanfm")
     if urbanfm:

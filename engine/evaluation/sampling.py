@@ -78,13 +78,26 @@ def _draw(
         maps = system.sample_chunk(condition, means, (0, 0), steps, sample_straight_ancestral)
     else:
         maps = system.sample_chunk(condition, means, (0, 0), steps)
-    return maps.numpy()
+    return maps.cpu().numpy()
 
 
-def measure_peak_flops() -> float:
+def _observe(system: Reconstructor, series: FlowSeries) -> Observations:
+    """All frames of a series under the benchmark's mask."""
+    count = len(series.regular_starts())
+    masks = named_masks(MASK, count, series.coarse_shape)
+    return observe_in_order(series, masks, system.config.lags)
+
+
+def middle_frame(system: Reconstructor, series: FlowSeries) -> Observations:
+    """The frame in the middle of a series under the benchmark's mask."""
+    middle = len(series.regular_starts()) // 2
+    return _observe(system, series)[middle : middle + 1]
+
+
+def measure_peak_flops(device: torch.device) -> float:
     """Operations a second of a float32 matrix product, on the threads that torch uses."""
-    a, b = torch.zeros(PEAK_SIZE, PEAK_SIZE), torch.zeros(PEAK_SIZE, PEAK_SIZE)
-    return 2 * PEAK_SIZE**3 / _median_s(lambda: a @ b)
+    a = torch.rand(PEAK_SIZE, PEAK_SIZE, generator=torch.Generator().manual_seed(0)).to(device)
+    return 2 * PEAK_SIZE**3 / _median_s(lambda: float((a @ a)[0, 0]))
 
 
 def _evaluation_flops(system: Reconstructor, one: Observations) -> int:
@@ -114,10 +127,7 @@ def measure_speed(
         ancestral_steps: of the yardstick.
         compared_frames: how many frames both samplers are scored on.
     """
-    count = len(series.regular_starts())
-    seen = observe_in_order(
-        series, named_masks(MASK, count, series.coarse_shape), system.config.lags
-    )
+    seen, count = _observe(system, series), len(series.regular_starts())
     truth = series.frames(series.regular_starts())
     chosen = np.linspace(0, count - 1, compared_frames).astype(int)
     scores: dict[bool, list[float]] = {True: [], False: []}
@@ -125,7 +135,7 @@ def measure_speed(
         for is_ancestral, steps in ((True, ancestral_steps), (False, evaluations)):
             maps = _draw(system, seen[frame : frame + 1], steps, is_ancestral)
             scores[is_ancestral].append(float(ranked_probability_score(maps, truth[frame]).mean()))
-    one = seen[count // 2 : count // 2 + 1]
+    one = middle_frame(system, series)
     few = _median_s(lambda: _draw(system, one, evaluations, False))
     many = _median_s(lambda: _draw(system, one, ancestral_steps, True), repeats=1)
     return SpeedReport(
@@ -140,6 +150,6 @@ def measure_speed(
         ancestral_crps=float(np.mean(scores[True])),
         few_step_crps=float(np.mean(scores[False])),
         achieved_flops=evaluations * _evaluation_flops(system, one) / few,
-        peak_flops=measure_peak_flops(),
+        peak_flops=measure_peak_flops(system.device),
         threads=torch.get_num_threads(),
     )

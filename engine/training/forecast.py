@@ -49,11 +49,10 @@ class TrainingBatch:
     feeds_H: Tensor | None = None
 
     def to(self, device: torch.device) -> "TrainingBatch":
-        """The same batch on a device; the draws for the decoder stay on the CPU."""
-        streets = self.streets_BNN
-        return TrainingBatch(
-            self.windows.to(device), None if streets is None else streets.to(device), self.feeds_H
-        )
+        """The same batch on a device."""
+        parts = (self.streets_BNN, self.feeds_H)
+        streets, feeds = (None if part is None else part.to(device) for part in parts)
+        return TrainingBatch(self.windows.to(device), streets, feeds)
 
 
 class ForecastTask:
@@ -65,6 +64,8 @@ class ForecastTask:
         valid: later windows, not trained on, on which epochs are chosen.
         stride: every how many-th of them is looked at.
     """
+
+    is_fixed = False
 
     def __init__(
         self,
@@ -161,6 +162,7 @@ class PublishedTask(ForecastTask):
     ``teacher_probability`` is set by :class:`PublishedTrainer` before each step.
     """
 
+    is_fixed = True
     teacher_probability: float = 1.0
 
     def batch(

@@ -39,6 +39,8 @@ class PaperTask:
         before: stages of an earlier phase to go on from.
     """
 
+    is_fixed = False
+
     def __init__(
         self,
         train: FlowSeries,

@@ -102,6 +102,8 @@ class ReconstructionTask:
         seed: of the initial weights.
     """
 
+    is_fixed = False
+
     def __init__(self, train: FlowSeries, valid: FlowSeries, config: Config, seed: int) -> None:
         self.network: nn.Module = build_networks(config, seed)
         self.config, self.train, self.valid = config, train, valid

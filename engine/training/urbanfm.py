@@ -36,6 +36,8 @@ class UrbanFMTask:
         seed: of the initial weights.
     """
 
+    is_fixed = False
+
     def __init__(self, train: FlowSeries, valid: FlowSeries, config: Config, seed: int) -> None:
         frames = train.frames(train.regular_starts())
         scaled = replace(

@@ -58,7 +58,7 @@ class Teacher:
 
     def next_input(self, step: int, own_BN1: Tensor) -> Tensor:
         """What the decoder sees after ``step``: the truth or its own output."""
-        return self.truth_BHN1[:, step] if self.feeds_H[step] else own_BN1
+        return torch.where(self.feeds_H[step], self.truth_BHN1[:, step], own_BN1)
 
 
 class HimNet(nn.Module):

@@ -100,6 +100,8 @@ class PieceTask:
         training: the network with its loss: :class:`StraightTraining` or :class:`NoiseTraining`.
     """
 
+    is_fixed = False
+
     def __init__(self, examples: Sequence[RegionExample], training: nn.Module) -> None:
         self.network = training
         held = min(NUM_VALIDATION, len(examples) // 2)

@@ -225,7 +225,7 @@ class Reconstructor:
         """
         seed, first = seeds
         turn = first // CHUNK % len(self.members)
-        member, mean = self.members[turn], _repeat(means[turn], CHUNK)
+        member, mean = self.members[turn], repeat_mean(means[turn], CHUNK)
         scale = self.config.residual_scale
         observed = condition.observed.expand(CHUNK, -1, -1)
 
@@ -280,7 +280,8 @@ class Reconstructor:
         )
 
 
-def _repeat(mean: MeanEstimate, times: int) -> MeanEstimate:
+def repeat_mean(mean: MeanEstimate, times: int) -> MeanEstimate:
+    """One frame's estimate as a batch of ``times``; nothing is copied."""
     parts = (mean.fine, mean.coarse, mean.points)
     return MeanEstimate(*(part.expand(times, *part.shape[1:]) for part in parts))
 

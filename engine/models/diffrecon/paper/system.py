@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.diffusion.fewstep import sample_implicit
 from engine.diffusion.noise import draw, sample_generator
 from engine.diffusion.parametrisation import x_0_from_eps
-from engine.diffusion.reverse import Denoiser, Projection, sample_ancestral
+from engine.diffusion.reverse import CPU, Denoiser, Projection, sample_ancestral
 from engine.errors import InputError, WeightsError
 from engine.models.baselines.historical import complete_by_level
 from engine.models.baselines.profile import Profile
@@ -75,6 +75,7 @@ class PaperReconstructor:
         scale: of the maps.
         step_means: (S, R, C) the mean day, for gaps before the series.
         card: what is known about the weights.
+        device: where the networks work.
     """
 
     def __init__(
@@ -84,8 +85,10 @@ class PaperReconstructor:
         scale: Scale,
         step_means: Maps,
         card: dict[str, Any] | None = None,
+        device: torch.device = CPU,
     ) -> None:
-        self.config, self.stages, self.scale = config, stages.eval(), scale
+        self.config, self.scale, self.device = config, scale, device
+        self.stages = stages.to(device).eval()
         self.profile = Profile(
             step_means.astype(np.float64),
             np.ones(len(step_means)),
@@ -122,12 +125,12 @@ class PaperReconstructor:
         """
         if len(seen) != 1:
             raise InputError("One frame is reconstructed at a time.", f"{len(seen)} frames")
-        one = sequences_of(seen, self.config, self._usual, self.scale)
+        one = sequences_of(seen, self.config, self._usual, self.scale).to(self.device)
         chunks = [
             self._sample_chunk(one, (seed, first), evaluations, check)
             for first in range(0, samples, CHUNK)
         ]
-        return torch.cat(chunks)[:samples].numpy()
+        return torch.cat(chunks)[:samples].cpu().numpy()
 
     def _sample_chunk(
         self,
@@ -188,9 +191,9 @@ class PaperReconstructor:
             return x_0_from_eps(x_t, noise_of(x_t, t_B), t_B, schedule)
 
         if evaluations is None:
-            *_, last = sample_ancestral(denoise, shape, schedule, generators, project)
+            *_, last = sample_ancestral(denoise, shape, schedule, generators, project, self.device)
         else:
-            noise = draw(shape, generators, torch.empty(0))
+            noise = draw(shape, generators, torch.empty(0, device=self.device))
             *_, last = sample_implicit(denoise, noise, schedule, evaluations, project)
         return last.estimate
 
@@ -216,7 +219,7 @@ def save_paper(path: Path, system: PaperReconstructor) -> None:
     save_weights(path, tensors, card)
 
 
-def load_paper(path: Path) -> PaperReconstructor:
+def load_paper(path: Path, device: torch.device = CPU) -> PaperReconstructor:
     """The system that :func:`save_paper` wrote.
 
     Raises:
@@ -232,4 +235,4 @@ def load_paper(path: Path) -> PaperReconstructor:
         stages, {k[len(head) :]: v.float() for k, v in tensors.items() if k.startswith(head)}
     )
     history = tensors["step_means"].float().numpy()
-    return PaperReconstructor(config, stages, Scale(**card["scale"]), history, card)
+    return PaperReconstructor(config, stages, Scale(**card["scale"]), history, card, device)
