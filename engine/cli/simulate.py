@@ -30,11 +30,14 @@ EXAMPLE_DAY = "2025-05-15"
 
 
 def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register ``simulate adlershof``, ``day`` and ``figures``."""
+    """Register ``simulate adlershof``, ``day``, ``family`` and ``figures``."""
+    from engine.cli.simulate_family import add_family
+
     area = subparsers.add_parser("simulate", help="simulate traffic with SUMO")
     commands = area.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_adlershof(commands)
     _add_day(commands)
+    add_family(commands)
     figures = commands.add_parser(
         "figures", help="draw the figures of a simulated city again, and fill in its README"
     )
@@ -88,11 +91,11 @@ def run_adlershof(args: argparse.Namespace) -> int:
     from engine.simulation.adlershof import SEED
     from engine.simulation.building import BuildOptions, build_city
 
-    seed = SEED if args.seed is None else _checked_seed(args.seed)
+    seed = SEED if args.seed is None else checked_seed(args.seed)
     work = args.work or user_cache_path("citybrush", appauthor=False) / f"simulate-{seed}"
     root = args.out or user_root()
     options = BuildOptions(root, work, args.weeks, seed, args.jobs)
-    with _cancelling() as cancelled:
+    with cancelling() as cancelled:
         folder = _drive(build_city(options, cancelled))
     print(folder)
     return 0
@@ -104,8 +107,8 @@ def run_day(args: argparse.Namespace) -> int:
 
     model = load_model(_folder(args.city))
     edits = parse_edits(args)
-    question = (parse_day(args.date), edits, parse_hours(args.hours), _checked_seed(args.seed))
-    with _cancelling() as cancelled:
+    question = (parse_day(args.date), edits, parse_hours(args.hours), checked_seed(args.seed))
+    with cancelling() as cancelled:
         answer = _drive(simulate_what_if(model, *question, cancelled))
     if args.out:
         _save(answer, args.out)
@@ -194,7 +197,12 @@ def parse_edits(args: argparse.Namespace) -> tuple[Edit, ...]:
     return tuple(edits)
 
 
-def _checked_seed(seed: int) -> int:
+def checked_seed(seed: int) -> int:
+    """The seed itself.
+
+    Raises:
+        InputError: it is negative, or too large for SUMO.
+    """
     if not 0 <= seed < 2**31:
         raise InputError("The seed must be a whole number from 0 up.", str(seed))
     return seed
@@ -209,7 +217,7 @@ def _folder(city: str) -> Path:
 
 
 @contextmanager
-def _cancelling() -> Iterator[Callable[[], bool]]:
+def cancelling() -> Iterator[Callable[[], bool]]:
     """Ctrl-C and SIGTERM ask the simulation to stop, so that nothing is left behind."""
     event = threading.Event()
     before = {

@@ -2,25 +2,19 @@
 
 import argparse
 import json
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.errors import InputError, JobCancelledError
+from engine.errors import InputError
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from engine.evaluation.trajectories_bench import Maker, Measures
     from engine.models.tddpm.checkpoint import AnyModel
     from engine.models.tddpm.generation import GenerationConfig
-    from engine.models.tddpm.pieces import PieceConfig, RegionExample
     from engine.models.tddpm.tracks import LocalPlane, Tracks
 
-DEFAULT_REGIONS = 2_000
 HELD_OUT = 0.2
 SPLIT_SEED = 0
 """The rule by which people are held out, the same in training and in the benchmark."""
@@ -28,9 +22,11 @@ SPLIT_SEED = 0
 
 def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register ``trajectories`` and its commands."""
+    from engine.cli.trajectories_train import add_train
+
     area = subparsers.add_parser("trajectories", help="trips that fit an occupancy map")
     commands = area.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    _add_train(commands)
+    add_train(commands)
     sample = commands.add_parser("sample", help="make trips for the map of a file of GPS points")
     sample.add_argument("--weights", required=True, help="name of shipped weights, or a file")
     sample.add_argument("--points", type=Path, required=True, help="points whose map is followed")
@@ -54,31 +50,13 @@ def add_bench(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
         action="store_true",
         help="compare with the people that training held out; the others are the training trips",
     )
+    add_box(bench, "--inside", "measure only the parts of trips in this rectangle, degrees")
+    add_box(bench, "--leave-out", "training did not see this rectangle; nor do the baselines")
     bench.add_argument("--max-trips", type=int, default=5_000, help="trips of each method")
     bench.add_argument("--seeds", type=int, default=3, help="sampling seeds; mean and spread")
     bench.add_argument("--json", type=Path, help="file for the figures; standard output if none")
     _add_sampler(bench)
     bench.set_defaults(run=run_bench)
-
-
-def _add_train(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-) -> None:
-    train = commands.add_parser("train", help="train on a table of GPS points, resumably")
-    train.add_argument("--points", type=Path, required=True, help="table of GPS points")
-    train.add_argument("--out", type=Path, required=True, help="weights to write, .safetensors")
-    train.add_argument("--checkpoints", type=Path, required=True, help="folder for resuming")
-    train.add_argument("--data-name", required=True, help="name of the data, for the card")
-    train.add_argument("--data-terms", required=True, help="terms of the data, for the card")
-    train.add_argument("--paper", action="store_true", help="the paper's variant")
-    train.add_argument("--steps", type=int, default=20_000)
-    train.add_argument("--batch-regions", type=int, default=8)
-    train.add_argument("--regions", type=int, default=DEFAULT_REGIONS, help="drawn once")
-    train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--channels", type=int, default=128)
-    train.add_argument("--layers", type=int, default=6)
-    train.add_argument("--learning-rate", type=float, default=1e-3)
-    train.set_defaults(run=run_train)
 
 
 def _add_import(
@@ -127,91 +105,6 @@ def _add_sampler(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tries", type=int, default=2, help="of each trip; the best is kept")
 
 
-def run_train(args: argparse.Namespace) -> int:
-    """Train until the last step, or until it is stopped; the same command goes on."""
-    from engine.models.tddpm.checkpoint import save_model
-    from engine.models.tddpm.people import hold_out_people
-    from engine.models.tddpm.pieces import RegionSampler
-    from engine.models.tddpm.task import PieceTask, draw_examples
-    from engine.training.cards import training_card
-    from engine.training.loop import Trainer, TrainingConfig
-
-    tracks, _ = read_tracks(args.points)
-    training, _ = hold_out_people(tracks, HELD_OUT, SPLIT_SEED)
-    pieces = _piece_config(args, side_of(tracks))
-    config = TrainingConfig(
-        steps=args.steps,
-        batch_size=args.batch_regions,
-        learning_rate=args.learning_rate,
-        weight_decay=0.01,
-        seed=args.seed,
-    )
-    with _Bar("drawing regions", args.regions) as advance:
-        examples = draw_examples(
-            RegionSampler(training, pieces), args.regions, args.seed, lambda _: advance(1)
-        )
-    stopped = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-    task = PieceTask(examples, _training(args))
-    trainer = Trainer(task, config, args.checkpoints, stopped.is_set)
-    with _Bar("training", args.steps) as advance:
-        for progress in trainer.run():
-            advance(progress.step, absolute=True)
-    if stopped.is_set():
-        raise JobCancelledError("Training was stopped; the same command continues it.")
-    data = {
-        "name": args.data_name,
-        "terms": args.data_terms,
-        "people_held_out": f"{HELD_OUT:g} by seed {SPLIT_SEED}",
-    }
-    settings = {"steps": args.steps, "batch_regions": args.batch_regions, "regions": args.regions}
-    metrics = {"validation_loss": trainer.best_score}
-    card = training_card(args.out.stem, data, settings, [args.seed], trainer.seconds, metrics)
-    save_model(args.out, _trained(trainer.best, examples, training, pieces), card)
-    return 0
-
-
-def _piece_config(args: argparse.Namespace, side_m: float) -> "PieceConfig":
-    from engine.models.tddpm.pieces import PieceConfig
-
-    if args.paper:
-        return PieceConfig(
-            side_m, pieces_per_region=32, hold=False, known_share=0.0, subset_share=0.0
-        )
-    return PieceConfig(side_m, pieces_per_region=32)
-
-
-def _training(args: argparse.Namespace) -> "nn.Module":
-    from engine.models.tddpm.network import NetworkConfig
-    from engine.models.tddpm.paper import JointConfig
-    from engine.models.tddpm.task import noise_training, straight_training
-
-    if args.paper:
-        return noise_training(JointConfig(args.channels, args.layers), args.seed)
-    return straight_training(NetworkConfig(channels=args.channels, layers=args.layers), args.seed)
-
-
-def _trained(
-    best: "nn.Module", examples: "list[RegionExample]", training: "Tracks", pieces: "PieceConfig"
-) -> "AnyModel":
-    """The trained network with what its variant needs beside it."""
-    import numpy as np
-
-    from engine.models.tddpm.generation import TrajectoryModel
-    from engine.models.tddpm.paper import PaperModel, count_lengths
-    from engine.models.tddpm.prior import count_trips
-    from engine.models.tddpm.task import NoiseTraining, StraightTraining
-
-    if isinstance(best, NoiseTraining):
-        lengths = count_lengths(np.concatenate([example.valid for example in examples]))
-        return PaperModel(best.network, lengths, training.step_s, pieces.side_m)
-    if not isinstance(best, StraightTraining):
-        raise TypeError(type(best).__name__)
-    return TrajectoryModel(
-        best.network, count_trips(training), pieces.num_points, training.step_s, pieces.side_m
-    )
-
-
 def run_sample(args: argparse.Namespace) -> int:
     """Make trips and write them as a table, chunk by chunk."""
     from engine.evaluation.trajectories import bounds_of
@@ -229,7 +122,7 @@ def run_sample(args: argparse.Namespace) -> int:
         made = generate_trips(model, city, args.trips, args.seed, _generation(args))
         chunks = (chunk.tracks for chunk in made)
     parts = []
-    with _Bar("trips", args.trips) as advance:
+    with Bar("trips", args.trips) as advance:
         for chunk in chunks:
             parts.append(chunk)
             advance(len(chunk))
@@ -240,19 +133,25 @@ def run_sample(args: argparse.Namespace) -> int:
 def run_bench(args: argparse.Namespace) -> int:
     """Print or write ``{method: {measure: value}}``, means over the sampling seeds."""
     from engine.evaluation.trajectories_bench import BenchData, bench_trajectories
+    from engine.models.tddpm.clipping import DegreeBox, cut_inside
     from engine.models.tddpm.people import drop_twins, hold_out_people
 
+    if args.leave_out and not args.hold_out:
+        raise InputError("Leaving out a rectangle of the training trips needs --hold-out.")
     if args.seeds < 1:
         raise InputError("The benchmark needs at least one seed.", str(args.seeds))
     models = {"ours": _maker(args.weights, args)}
     if args.paper:
         models["paper"] = _maker(args.paper, args)
-    real, _ = read_tracks(args.points)
+    real, plane = read_tracks(args.points)
     training: Tracks | None = None
     if args.hold_out:
         training, real = hold_out_people(real, HELD_OUT, SPLIT_SEED)
+        training = without(training, args.leave_out, plane)
     else:
         real = drop_twins(real)
+    if args.inside:
+        real = cut_inside(real, DegreeBox(*args.inside), plane)
     data = BenchData(real, training, max_trips=args.max_trips)
     runs = []
     for seed in range(args.seed, args.seed + args.seeds):
@@ -297,6 +196,18 @@ def read_tracks(path: Path) -> "tuple[Tracks, LocalPlane]":
     lon, lat = points.position
     plane = LocalPlane(float(lon.min() + lon.max()) / 2, float(lat.min() + lat.max()) / 2)
     return prepare_tracks(points, plane), plane
+
+
+def add_box(parser: argparse.ArgumentParser, name: str, purpose: str) -> None:
+    """Add an option that takes a rectangle in degrees."""
+    parser.add_argument(name, type=float, nargs=4, metavar=("W", "S", "E", "N"), help=purpose)
+
+
+def without(tracks: "Tracks", box: list[float] | None, plane: "LocalPlane") -> "Tracks":
+    """The trips outside a rectangle of degrees; all of them where there is none."""
+    from engine.models.tddpm.clipping import DegreeBox, cut_outside
+
+    return cut_outside(tracks, DegreeBox(*box), plane) if box else tracks
 
 
 def side_of(tracks: "Tracks") -> float:
@@ -370,7 +281,7 @@ def _tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-class _Bar:
+class Bar:
     """A progress bar on stderr as a context; gives a function that moves it."""
 
     def __init__(self, title: str, total: int) -> None:

@@ -192,8 +192,8 @@ def _draw(
     args: argparse.Namespace, groups: "list[Tracks]", frame: "CityFrame"
 ) -> "list[RegionExample]":
     from engine.models.tddpm.city_pieces import CitySampler
+    from engine.models.tddpm.drawing import draw_examples
     from engine.models.tddpm.pieces import PieceConfig
-    from engine.models.tddpm.task import draw_examples
 
     config = PieceConfig(frame.side_m, PIECE_POINTS, args.pieces, min_points=2, known_share=0.15)
     sampler = CitySampler(groups, config, frame.center_m)

@@ -4,6 +4,7 @@ Legend: T half hours, T5 five-minute steps, R rows, C columns, S sensors, P poin
 """
 
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,9 @@ SUB_STEPS = 8
 """Straight pieces between two points are walked in eighths, at most 9 m, to see cells crossed."""
 
 NO_SPEED = np.nan
+
+Floats = NDArray[np.float64]
+ToDegrees = Callable[[Floats, Floats], tuple[Floats, Floats]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +76,24 @@ class Tracks:
 
 
 def read_tracks(model: TrafficModel, path: Path) -> Tracks:
+    """Read SUMO's floating-car output of a city; as :func:`read_positions`."""
+    transformer = Transformer.from_crs(model.crs, "EPSG:4326", always_xy=True)
+
+    def to_degrees(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        lon, lat = transformer.transform(x - model.offset_m[0], y - model.offset_m[1])
+        return np.asarray(lon), np.asarray(lat)
+
+    return read_positions(path, to_degrees)
+
+
+def read_positions(path: Path, to_degrees: ToDegrees) -> Tracks:
     """Read SUMO's floating-car output; a trip with a gap keeps its part before it.
 
     A vehicle that SUMO is lifting over a blockage has no position meanwhile.
+
+    Args:
+        path: the output file.
+        to_degrees: longitudes and latitudes of the network's coordinates x and y, metres.
     """
     table = pq.read_table(path)
     table = table.filter(pc.is_finite(table["vehicle_x"]))
@@ -91,14 +110,13 @@ def read_tracks(model: TrafficModel, path: Path) -> Tracks:
     first = np.repeat(time_s[starts], np.diff(np.append(starts, len(keys))))
     whole = time_s == first + POINT_STEP_S * step
     sizes = np.add.reduceat(whole, starts) if len(starts) else np.zeros(0, dtype=np.int64)
-    transformer = Transformer.from_crs(model.crs, "EPSG:4326", always_xy=True)
-    lon, lat = transformer.transform(x[whole] - model.offset_m[0], y[whole] - model.offset_m[1])
+    lon, lat = to_degrees(x[whole], y[whole])
     return Tracks(
         keys[starts],
         time_s[starts],
         np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-        np.asarray(lon),
-        np.asarray(lat),
+        lon,
+        lat,
         speed[whole],
     )
 

@@ -7,7 +7,7 @@ Columns traj, user, time (UTC, milliseconds), lat_udeg, lon_udeg (millionths of 
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +58,13 @@ def _write_chunks(file: IO[bytes], first: GpsPoints, rest: Iterable[GpsPoints]) 
 
     table = _table_of(first)
     total = len(first)
-    with parquet.ParquetWriter(file, table.schema, compression="zstd") as writer:
+    encodings: dict[str, Any] = {
+        "compression": "zstd",
+        # a point lies near the one before it
+        "use_dictionary": ["traj", "user"],
+        "column_encoding": dict.fromkeys(("time", "lat_udeg", "lon_udeg"), "DELTA_BINARY_PACKED"),
+    }
+    with parquet.ParquetWriter(file, table.schema, **encodings) as writer:
         writer.write_table(table)
         for chunk in rest:
             total += len(chunk)

@@ -10,6 +10,8 @@ From recorded points to training examples:
 ``people``       who is held out; recordings that stand under several names
 ``frames``       square regions and their canonical frame
 ``pieces``       a region's map and pieces of trips in it
+``drawing``      many of those, in one process or several
+``clipping``     trips cut along the border of a rectangle
 ``conditions``   duration, hour, length, purpose, and which of them are known
 ``prior``        how long trips take and when they begin
 ``city_trips``   a small city's own trips: who is trained on, its plane and raster

@@ -4,7 +4,7 @@ An example of the loop is a region with its pieces. Examples are drawn once and 
 epoch with other noise, times and hidden parts; drawing one costs as much as a small step.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from engine.models.tddpm.network import MapReader, NetworkConfig, PieceInput
 from engine.models.tddpm.objective import StraightObjective, straight_loss
 from engine.models.tddpm.occupancy import network_input
 from engine.models.tddpm.paper import JointConfig, JointDenoiser, noise_loss
-from engine.models.tddpm.pieces import RegionExample, RegionSampler
+from engine.models.tddpm.pieces import RegionExample
 
 NUM_VALIDATION = 16
 _VALIDATION_SEED = 1
@@ -36,25 +36,6 @@ class Batch:
     maps: Tensor
     given: PieceInput
     seed: int
-
-
-def draw_examples(
-    sampler: RegionSampler, num: int, seed: int, listen: Callable[[int], None] | None = None
-) -> list[RegionExample]:
-    """``num`` regions; number i depends on (seed, i) alone.
-
-    Args:
-        sampler: draws one region.
-        num: how many.
-        seed: of all.
-        listen: called with the number of regions drawn; may raise to cancel.
-    """
-    examples = []
-    for index in range(num):
-        examples.append(sampler.draw((seed, index)))
-        if listen is not None:
-            listen(index + 1)
-    return examples
 
 
 class StraightTraining(nn.Module):

@@ -1,5 +1,7 @@
 import argparse
 import json
+import subprocess
+import sys
 from datetime import datetime
 
 import numpy as np
@@ -93,6 +95,81 @@ def test_bench_writes_every_method_with_its_spread(weights, points, tmp_path, ca
         results["ours"]
     )
     assert "markov-walk" in capsys.readouterr().err
+
+
+SMALL = ("--channels", 16, "--layers", 1, "--regions", 6, "--batch-regions", 2, "--steps", 1)
+QUARTER = (116.30, 39.95, 116.31, 39.96)
+
+
+def train_words(points, folder, *more):
+    words = ("trajectories", "train", "--points", points, "--out", folder / "a.safetensors")
+    named = ("--checkpoints", folder / "ck", "--data-name", "made up", "--data-terms", "none")
+    return [str(word) for word in (*words, *named, *SMALL, *more)]
+
+
+def test_training_leaves_out_a_rectangle_at_a_chosen_scale(points, tmp_path, monkeypatch):
+    from engine.models.tddpm import pieces
+
+    seen = []
+    make = pieces.RegionSampler.__init__
+
+    def spy(self, tracks, config):
+        seen.append((tracks, config.side_m))
+        make(self, tracks, config)
+
+    monkeypatch.setattr(pieces.RegionSampler, "__init__", spy)
+    assert run(*train_words(points, tmp_path, "--side", 900, "--leave-out", *QUARTER)) == 0
+    [(tracks, side_m)] = seen
+    assert side_m == 900
+    _, plane = trajectories.read_tracks(points)
+    lon, lat = plane.to_degrees(tracks.points_m)
+    west, south, east, north = QUARTER
+    assert len(lon) > 500
+    assert not ((lon > west) & (lon < east) & (lat > south) & (lat < north)).any()
+    card = json.loads((tmp_path / "a.json").read_text())
+    assert card["data"]["left_out"] == list(QUARTER)
+    assert card["side_m"] == 900
+    with pytest.raises(InputError, match="side of a region"):
+        run(*train_words(points, tmp_path, "--side", 1))
+
+
+def test_training_needs_no_map_or_simulator_packages(points, tmp_path):
+    absent = ("geopandas", "shapely", "pyproj", "h3", "distributed", "dask", "sumo", "streamlit")
+    code = (
+        "import sys\n"
+        f"sys.modules.update(dict.fromkeys({absent!r}))\n"
+        "from engine.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    words = train_words(points, tmp_path)
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.safetensors").exists()
+
+
+def test_bench_looks_inside_a_rectangle_only(weights, points, tmp_path, monkeypatch):
+    from engine.evaluation import trajectories_bench
+
+    seen = []
+
+    def spy(models, data, seed, listen):
+        del models, seed, listen
+        seen.append(data)
+        return {"ours": {"js": 1.0}}
+
+    monkeypatch.setattr(trajectories_bench, "bench_trajectories", spy)
+    words = ("bench", "trajectories", "--weights", weights, "--points", points, "--seeds", 1)
+    more = ("--evaluations", 1, "--max-trips", 4, "--json", tmp_path / "a.json")
+    boxes = ("--inside", *QUARTER, "--leave-out", *QUARTER)
+    assert run(*words, *more, "--hold-out", *boxes) == 0
+    _, plane = trajectories.read_tracks(points)
+    west, south, east, north = QUARTER
+    for tracks, inside in ((seen[0].real, True), (seen[0].training, False)):
+        lon, lat = plane.to_degrees(tracks.points_m)
+        within = (lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)
+        assert (within == inside).mean() > 0.999  # the border itself, in float32
+    with pytest.raises(InputError, match="hold-out"):
+        run(*words, *more, "--leave-out", *QUARTER)
 
 
 def test_spread_by_hand():
