@@ -27,6 +27,8 @@ PIECE_POINTS = 128
 
 def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register ``trips`` and its commands."""
+    from engine.cli.trips_export import add_export
+
     area = subparsers.add_parser("trips", help="trips of a city after its map was changed")
     commands = area.add_subparsers(dest="command", metavar="COMMAND", required=True)
     train = commands.add_parser("train", help="train on a small city's own trips, resumably")
@@ -43,6 +45,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     train.add_argument("--seed", type=int, default=0)
     train.set_defaults(run=run_train)
     _add_make(commands)
+    add_export(commands)
     observe = commands.add_parser("observe", help="simulate a day to know how long streets take")
     observe.add_argument("--city", required=True, help="id of a simulated city")
     observe.add_argument("--day", type=date.fromisoformat, required=True, help="YYYY-MM-DD")

@@ -21,6 +21,8 @@ The map of the package, from the ground up:
   :mod:`~engine.simulation.assembly` and
   :mod:`~engine.simulation.building` make the embedded city; :mod:`~engine.simulation.figures`
   and :mod:`~engine.simulation.facts` show what came out;
+  :mod:`~engine.simulation.family` makes random cities to train trajectory models on, from
+  :mod:`~engine.simulation.family_streets`;
   :mod:`~engine.simulation.measuring` times it all.
 
 The two functions and :func:`load_model` are what the rest of the engine uses::

@@ -28,6 +28,10 @@ MAX_REMOVED = 0.14
 """Largest part of the streets that is taken out."""
 NUM_GATES = (4, 8)
 NUM_BRIDGES = (2, 4)
+MIN_BANK = 0.15
+"""Smallest part of the streets on either bank of a river."""
+MAX_RIVERS = 1_000
+"""Rivers that are tried."""
 RIVER_WIDTH_M = (30.0, 70.0)
 SHAPE_POINTS = 5
 """Points of a street's line, its ends included."""
@@ -266,21 +270,42 @@ def _shortest_way(streets: Streets, cost: Floats, begin: int, end: int) -> Ints:
 
 
 def _lay_river(streets: Streets, rng: np.random.Generator) -> Streets:
-    """Take out what a river drowns; a few crossings stay as bridges, main roads first."""
-    while True:
+    """Take out what a river drowns; a few crossings stay as bridges, main roads first.
+
+    Raises:
+        SimulatorFailedError: no river of many was crossed by enough streets.
+    """
+    for _ in range(MAX_RIVERS):
         river = _draw_river(streets, rng)
         across = river.across_m(streets.lines_m)
-        wet = (np.abs(across) < river.width_m / 2).any(axis=1)
-        wet |= np.sign(across[:, 0]) != np.sign(across[:, -1])
-        dry_ends = np.abs(across[:, [0, -1]]).min(axis=1) >= river.width_m / 2
-        crossing = wet & dry_ends & (np.sign(across[:, 0]) != np.sign(across[:, -1]))
-        if crossing.sum() > NUM_BRIDGES[1]:
-            break
-    bridges = _choose_bridges(streets, river, np.flatnonzero(crossing), rng)
-    bridge = np.zeros(len(streets), dtype=bool)
-    bridge[bridges] = True
-    built = replace(streets, river=river, bridge=bridge, main=streets.main | bridge)
-    return _largest_part(built.keep(~wet | bridge))
+        dry = (np.abs(across) >= river.width_m / 2).all(axis=1)
+        dry &= np.sign(across[:, 0]) == np.sign(across[:, -1])
+        # what a bend cuts off from its bank is not built
+        bank = dry & (_bank(streets, dry, across, 1) | _bank(streets, dry, across, -1))
+        crossing = _crossings(streets, river, bank)
+        sides = np.bincount((across[bank, 0] > 0).astype(int), minlength=2)
+        if len(crossing) > NUM_BRIDGES[1] and sides.min() >= MIN_BANK * len(streets):
+            bridge = np.zeros(len(streets), dtype=bool)
+            bridge[_choose_bridges(streets, river, crossing, rng)] = True
+            built = replace(streets, river=river, bridge=bridge, main=streets.main | bridge)
+            return built.keep(bank | bridge)
+    raise SimulatorFailedError("No river could be laid through a city.", streets.kind)
+
+
+def _bank(streets: Streets, dry: Mask, across: Floats, side: int) -> Mask:
+    """The streets of one bank that hang together with most others of it."""
+    of_side = dry & (np.sign(across[:, 0]) == side)
+    return of_side & _is_largest_part(streets, of_side)
+
+
+def _crossings(streets: Streets, river: River, bank: Mask) -> Ints:
+    """Streets from one bank to the other, both their ends on dry streets of it."""
+    across = river.across_m(streets.nodes_m)
+    built = np.zeros(len(across), dtype=bool)
+    built[streets.ends[bank]] = True
+    first, second = streets.ends.T
+    over = np.sign(across[first]) != np.sign(across[second])
+    return np.flatnonzero(over & built[first] & built[second])
 
 
 def _draw_river(streets: Streets, rng: np.random.Generator) -> River:
@@ -315,11 +340,19 @@ def _thin_out(streets: Streets, rng: np.random.Generator) -> Streets:
 
 def _largest_part(streets: Streets) -> Streets:
     """The streets that hang together with most others."""
+    return streets.keep(_is_largest_part(streets, np.ones(len(streets), dtype=bool)))
+
+
+def _is_largest_part(streets: Streets, present: Mask) -> Mask:
+    """(S,) which of the streets that are present hang together with most others of them."""
+    if not present.any():
+        return present
     size = len(streets.nodes_m)
-    graph = coo_array((np.ones(len(streets)), tuple(streets.ends.T)), shape=(size, size))
+    pairs = tuple(streets.ends[present].T)
+    graph = coo_array((np.ones(int(present.sum())), pairs), shape=(size, size))
     _, part = connected_components(graph, directed=False)
     of_street = part[streets.ends[:, 0]]
-    return streets.keep(of_street == np.bincount(of_street).argmax())
+    return np.asarray(present & (of_street == np.bincount(of_street[present]).argmax()))
 
 
 def write_network(streets: Streets, rng: np.random.Generator, scratch: Path) -> Path:
