@@ -165,10 +165,19 @@ def _baselines(data: BenchData, first: Tracks, real: Tracks, bounds: Bounds) -> 
         return Made(resample_trips(fitted, city, num, rng))
 
     methods: dict[str, _Method] = {"markov-walk": walked, "shortest-paths": shortest}
-    # without training trips, resampling would draw from the trips that its map was made of
-    if data.training is not None:
+    # without training trips, resampling would draw from the trips that its map was made of;
+    # where none of them ever was, it has nothing to draw from
+    if data.training is not None and _passes(data.training, bounds):
         methods["resampling"] = resampled
     return methods
+
+
+def _passes(tracks: Tracks, bounds: Bounds) -> bool:
+    """Whether a trip has a point strictly inside."""
+    low = np.array([bounds.west_m, bounds.south_m])
+    high = np.array([bounds.east_m, bounds.north_m])
+    points = tracks.points_m
+    return bool(((points > low) & (points < high)).all(axis=1).any())
 
 
 def city_of(real: Tracks, bounds: Bounds, side_m: float | None) -> CityMap:

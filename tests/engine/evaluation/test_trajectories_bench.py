@@ -55,3 +55,11 @@ def test_without_training_trips_there_is_no_copy_test():
     assert set(results) == {"real-halves", "markov-walk", "shortest-paths"}
     assert results["markov-walk"]["closest_training_p5_m"] is None
     assert results["markov-walk"]["on_streets"] is None
+
+
+def test_where_nobody_trained_nothing_is_resampled():
+    real, elsewhere = streets(1, 60), streets(0, 60)
+    elsewhere.points_m[:] += np.array([20_000, 0], np.float32)
+    results = bench_trajectories({}, BenchData(real, elsewhere), 0)
+    assert set(results) == {"real-halves", "markov-walk", "shortest-paths"}
+    assert results["markov-walk"]["closest_training_p5_m"] > 1_000
