@@ -53,6 +53,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     train.add_argument("--out", type=Path, required=True, help="weights to write or to add to")
     train.add_argument("--checkpoints", type=Path, help="folder of resumable checkpoints")
     train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--prefetch", type=int, default=0, help="processes that prepare batches")
     train.add_argument("--threads", type=int, default=1, help="CPU threads")
     train.set_defaults(run=run_train)
 
@@ -167,7 +168,7 @@ def run_train(args: argparse.Namespace) -> int:
                 settings,
                 place,
                 should_stop.is_set,
-                Extras(recipe.published(args.method), data.closures),
+                Extras(recipe.published(args.method), data.closures, args.prefetch),
             )
             _show(trainer, f"{recipe.name}, {args.method}, seed {args.seed}, {name}")
             if should_stop.is_set():

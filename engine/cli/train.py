@@ -38,6 +38,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     command.add_argument("--out", type=Path, required=True, help="weights to write, .safetensors")
     command.add_argument("--checkpoints", type=Path, help="folder of resumable checkpoints")
     command.add_argument("--threads", type=int, default=1, help="CPU threads")
+    command.add_argument("--prefetch", type=int, default=0, help="processes that prepare batches")
     command.add_argument("--json", action="store_true", help="print the card")
     command.set_defaults(run=run_reconstruct)
 
@@ -59,7 +60,7 @@ def run_reconstruct(args: argparse.Namespace) -> int:
     }
     with _stop_requests() as should_stop:
         source = {"city": args.city, "field": args.field} if args.city else {}
-        session = _Session(recipe, train, valid, folder, should_stop, source)
+        session = _Session(recipe, train, valid, folder, should_stop, source, args.prefetch)
         trainings[recipe.system](session, args.out)
     if args.json and session.is_main:
         print(args.out.with_suffix(".json").read_text("utf-8"))
@@ -80,6 +81,7 @@ class _Session:
     folder: Path
     should_stop: threading.Event
     source: dict[str, str]
+    prefetch: int = 0
     seconds: float = 0.0
     is_main: bool = True
 
@@ -92,7 +94,8 @@ class _Session:
         from engine.training.loop import Trainer
 
         settings = self.recipe.training_config(seed)
-        trainer = Trainer(task, settings, self.folder / name, self.should_stop.is_set)
+        place = self.folder / name
+        trainer = Trainer(task, settings, place, self.should_stop.is_set, self.prefetch)
         _show(trainer, f"{self.recipe.name}, {name}")
         if self.should_stop.is_set():
             raise JobCancelledError("Training was stopped; the same command continues it.")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from engine.models.tddpm.checkpoint import AnyModel
     from engine.models.tddpm.pieces import PieceConfig, RegionExample
+    from engine.models.tddpm.task import NoiseTraining, StraightTraining
     from engine.models.tddpm.tracks import Tracks
 
 DEFAULT_REGIONS = 2_000
@@ -43,6 +44,7 @@ def add_train(
     train.add_argument("--regions", type=int, default=DEFAULT_REGIONS, help="drawn once")
     train.add_argument("--side", type=float, help="of a region, metres; from the extent if none")
     train.add_argument("--workers", type=int, default=1, help="processes that draw regions")
+    train.add_argument("--prefetch", type=int, default=0, help="processes that prepare batches")
     add_box(train, "--leave-out", "no point in this rectangle is trained on, degrees")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--channels", type=int, default=128)
@@ -82,7 +84,7 @@ def run_train(args: argparse.Namespace) -> int:
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     task = PieceTask(examples, _training(args))
-    trainer = Trainer(task, config, args.checkpoints, stopped.is_set)
+    trainer = Trainer(task, config, args.checkpoints, stopped.is_set, args.prefetch)
     with Bar("training", args.steps) as advance:
         for progress in trainer.run():
             advance(progress.step, absolute=True)
@@ -118,7 +120,7 @@ def _piece_config(args: argparse.Namespace, side_m: float) -> "PieceConfig":
     return PieceConfig(side_m, pieces_per_region=32)
 
 
-def _training(args: argparse.Namespace) -> "nn.Module":
+def _training(args: argparse.Namespace) -> "StraightTraining | NoiseTraining":
     from engine.models.tddpm.network import NetworkConfig
     from engine.models.tddpm.paper import JointConfig
     from engine.models.tddpm.task import noise_training, straight_training

@@ -43,6 +43,8 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     train.add_argument("--layers", type=int, default=4)
     train.add_argument("--learning-rate", type=float, default=1.5e-3)
     train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--workers", type=int, default=1, help="processes that draw regions")
+    train.add_argument("--prefetch", type=int, default=0, help="processes that prepare batches")
     train.set_defaults(run=run_train)
     _add_make(commands)
     add_export(commands)
@@ -200,7 +202,7 @@ def _draw(
 
     config = PieceConfig(frame.side_m, PIECE_POINTS, args.pieces, min_points=2, known_share=0.15)
     sampler = CitySampler(groups, config, frame.center_m)
-    return draw_examples(sampler, args.regions, args.seed)
+    return draw_examples(sampler, args.regions, args.seed, None, args.workers)
 
 
 def _trainer(
@@ -223,7 +225,7 @@ def _trainer(
         # processors without bf16 units are many times slower with it
         half=torch.cuda.is_available(),
     )
-    return Trainer(task, config, args.checkpoints, should_stop)
+    return Trainer(task, config, args.checkpoints, should_stop, args.prefetch)
 
 
 def _card(

@@ -139,7 +139,7 @@ class _Batch:
 def _record(sample: Sampler, noise: Tensor) -> Sampler:
     """All evaluations as one graph; the result is overwritten by the next call."""
     kept = noise.clone()
-    graph, result = record(lambda: sample(kept), lambda: None)
+    graph, result = record(lambda: sample(kept))
 
     def replay(fresh: Tensor) -> Tensor:
         kept.copy_(fresh)

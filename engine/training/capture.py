@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any, Generic, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from engine.models.recording import record
@@ -29,13 +30,21 @@ class CapturedStep(Generic[B]):
     """Loss and gradients of batches of one shape.
 
     Args:
-        loss: mean loss of a batch, a scalar; draws nothing and decides nothing on the host.
+        loss: mean loss of a batch, a scalar; decides nothing on the host.
         parameters: whose gradients are wanted; those of before are dropped.
         batch: an example on the device; it is kept and overwritten.
+        generator: what dropout draws from.
+
+    Raises:
+        RuntimeError: the step cannot be recorded.
     """
 
     def __init__(
-        self, loss: Callable[[B], Tensor], parameters: Iterable[nn.Parameter], batch: B
+        self,
+        loss: Callable[[B], Tensor],
+        parameters: Iterable[nn.Parameter],
+        batch: B,
+        generator: torch.Generator,
     ) -> None:
         self._batch = batch
         self._parameters = list(parameters)
@@ -45,7 +54,7 @@ class CapturedStep(Generic[B]):
             mean.backward()  # type: ignore[no-untyped-call]
             return mean
 
-        self._graph, self._loss = record(step, self._forget)
+        self._graph, self._loss = record(step, self._forget, [generator])
 
     def __call__(self, batch: B) -> Tensor:
         """The batch's loss; its gradients are where an optimiser looks for them.

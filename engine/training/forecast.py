@@ -65,7 +65,7 @@ class ForecastTask:
         stride: every how many-th of them is looked at.
     """
 
-    is_fixed = False
+    is_fixed = True
 
     def __init__(
         self,
@@ -162,7 +162,6 @@ class PublishedTask(ForecastTask):
     ``teacher_probability`` is set by :class:`PublishedTrainer` before each step.
     """
 
-    is_fixed = True
     teacher_probability: float = 1.0
 
     def batch(

@@ -177,10 +177,12 @@ class Extras:
     Args:
         published: HimNet's optimiser and schedule.
         closures: days with closed streets, which our network learns from.
+        workers: processes that make batches ahead.
     """
 
     published: PublishedRecipe = field(default_factory=PublishedRecipe)
     closures: Sequence[Closure] = ()
+    workers: int = 0
 
 
 def build_trainer(
@@ -210,5 +212,6 @@ def build_trainer(
         return PublishedTrainer(task, settings, extras.published, folder, should_stop)
     if isinstance(network, DirectNet):
         streets = StreetTask(network, train, valid, stride, extras.closures)
-        return Trainer(streets, settings, folder, should_stop)
-    return Trainer(ForecastTask(network, train, valid, stride), settings, folder, should_stop)
+        return Trainer(streets, settings, folder, should_stop, extras.workers)
+    plain = ForecastTask(network, train, valid, stride)
+    return Trainer(plain, settings, folder, should_stop, extras.workers)

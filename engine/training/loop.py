@@ -6,6 +6,7 @@ uninterrupted one.
 """
 
 import copy
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from engine.errors import WeightsError
 from engine.models.dropout import seed_dropout
@@ -33,6 +35,7 @@ from engine.training.checkpoints import (
 )
 
 B = TypeVar("B")
+_log = logging.getLogger(__name__)
 SCORE = "score"
 """The name of the figure that early stopping watches; lower is better."""
 
@@ -147,6 +150,20 @@ def learning_rate_at(config: TrainingConfig, step: int) -> float:
     return config.learning_rate * rise * fall
 
 
+class _Batches(Dataset):  # type: ignore[misc]
+    """A task's batches by the number of their step; each depends on that number alone."""
+
+    def __init__(self, task: Task[Any], config: TrainingConfig, own: slice) -> None:
+        self.task, self.config, self.own = task, config, own
+
+    def __getitem__(self, step: int) -> Any:  # noqa: ANN401 - the task's own
+        examples, seeds = examples_of_step(
+            self.task.num_examples, self.config.batch_size, self.config.seed, step
+        )
+        rngs = [np.random.default_rng(seed) for seed in seeds[self.own]]
+        return self.task.batch(examples[self.own], rngs)
+
+
 class Trainer:
     """Trains one task.
 
@@ -155,6 +172,7 @@ class Trainer:
         config: how.
         folder: for checkpoints; None keeps nothing.
         should_stop: asked after every step; True saves a checkpoint and ends the loop.
+        workers: processes that make batches ahead; 0 makes each when it is needed.
     """
 
     def __init__(
@@ -163,8 +181,9 @@ class Trainer:
         config: TrainingConfig,
         folder: Path | None = None,
         should_stop: Callable[[], bool] = lambda: False,
+        workers: int = 0,
     ) -> None:
-        self.task, self.config, self.folder = task, config, folder
+        self.task, self.config, self.folder, self.workers = task, config, folder, workers
         self.should_stop = should_stop
         self.accelerator = Accelerator()
         raw = torch.optim.AdamW(
@@ -180,7 +199,10 @@ class Trainer:
         self.best_score = math.inf
         self.curve: list[dict[str, float]] = []
         self._dropout = torch.Generator(self.accelerator.device)
+        alone = self.accelerator.num_processes == 1
+        self._records = self.accelerator.device.type == "cuda" and task.is_fixed and alone
         self._captured: CapturedStep[Any] | None = None
+        self._batches: Iterator[Any] = iter(())
         if config.tf32:
             torch.set_float32_matmul_precision("high")
 
@@ -191,6 +213,7 @@ class Trainer:
             :class:`Progress` after every step.
         """
         self._resume()
+        self._batches = self._prepare_batches()
         started = time.monotonic() - self.seconds
         while self.step < self.config.steps and self.stale < self.config.patience:
             loss = self._train_step()
@@ -218,13 +241,8 @@ class Trainer:
         return self.step % every == 0 or self.step == self.config.steps
 
     def _train_step(self) -> float:
-        config, ranks = self.config, self.accelerator.num_processes
-        examples, seeds = examples_of_step(
-            self.task.num_examples, config.batch_size, config.seed, self.step
-        )
-        own = slice(self.accelerator.process_index, None, ranks)
-        rngs = [np.random.default_rng(seed) for seed in seeds[own]]
-        batch = self.task.to_device(self.task.batch(examples[own], rngs), self.accelerator.device)
+        config = self.config
+        batch = self.task.to_device(next(self._batches), self.accelerator.device)
         self._dropout.manual_seed(
             (config.seed * 1_000_003 + self.step) * 64 + self.accelerator.process_index
         )
@@ -238,16 +256,36 @@ class Trainer:
         self._average()
         return float(self.accelerator.reduce(loss.detach(), "mean"))
 
+    def _prepare_batches(self) -> Iterator[Any]:
+        """The batches from the present step on, made ahead by worker processes if there are any."""
+        ranks, rank = self.accelerator.num_processes, self.accelerator.process_index
+        batches = _Batches(self.task, self.config, slice(rank, None, ranks))
+        loader = DataLoader(
+            batches,
+            batch_size=None,
+            sampler=range(self.step, self.config.steps),
+            num_workers=self.workers,
+            generator=torch.Generator(),
+        )
+        return iter(loader)
+
     def _loss_with_gradients(self, batch: Any) -> Tensor:  # noqa: ANN401 - the task's own
-        device = self.accelerator.device
-        if device.type == "cuda" and self.task.is_fixed and self.accelerator.num_processes == 1:
-            if self._captured is None:
-                self._captured = CapturedStep(self._loss, self.network.parameters(), batch)
+        if self._records and self._captured is None:
+            self._captured = self._record(batch)
+            self._records = self._captured is not None
+        if self._captured is not None:
             return self._captured(batch)
         loss = self._loss(batch)
         self.optimiser.zero_grad()
         self.accelerator.backward(loss)
         return loss
+
+    def _record(self, batch: Any) -> CapturedStep[Any] | None:  # noqa: ANN401 - the task's own
+        try:
+            return CapturedStep(self._loss, self.network.parameters(), batch, self._dropout)
+        except RuntimeError as error:
+            _log.warning("The training step cannot be recorded, and is run as it is: %s", error)
+            return None
 
     def _loss(self, batch: Any) -> Tensor:  # noqa: ANN401 - the task's own
         device = self.accelerator.device

@@ -14,7 +14,13 @@ from torch import Tensor, nn
 from engine.models.forecast_windows import Forecast, Scale, WindowBatch
 from engine.models.himnet.meta import Form, Hoisted, Reassociated
 from engine.models.himnet.objective import masked_mae
-from engine.models.himnet.recurrent import MetaGRU, learn_graph
+from engine.models.himnet.recurrent import (
+    MetaGRU,
+    convolve_on,
+    gated_step,
+    learn_graph,
+    side_by_side,
+)
 
 
 @dataclass(frozen=True)
@@ -142,11 +148,23 @@ class HimNet(nn.Module):
         graph_NN = learn_graph(self.sensor_embedding_ND)
         spatial_1ND = self.sensor_embedding_ND.unsqueeze(0)
         temporal_B1D = self.embed_time(x_BTNF[:, -1, 0, 1], x_BTNF[:, -1, 0, 2]).unsqueeze(1)
-        spatial = self.spatial_encoder.bind(spatial_1ND, graph_NN, form)
-        temporal = self.temporal_encoder.bind(temporal_B1D, graph_NN, form)
-        x_BTNF = self.fill_weekday(x_BTNF)
-        h_spatial_BNC = self.spatial_encoder.encode(x_BTNF, spatial)
-        return h_spatial_BNC + self.temporal_encoder.encode(x_BTNF, temporal)
+        gate, update = (
+            convolve_on(
+                graph_NN,
+                side_by_side(
+                    getattr(self.spatial_encoder, part).linear.bind(spatial_1ND, form),
+                    getattr(self.temporal_encoder, part).linear.bind(temporal_B1D, form),
+                ),
+            )
+            for part in ("gate", "update")
+        )
+        # both encoders see the same input: all but their maps is computed for both at once
+        x_2BTNF = self.fill_weekday(x_BTNF).expand(2, *x_BTNF.shape)
+        h_2BNC = x_BTNF.new_zeros(2, len(x_BTNF), x_BTNF.shape[2], self.config.hidden)
+        step = gated_step(gate, update)
+        for t in range(x_BTNF.shape[1]):
+            h_2BNC = step(x_2BTNF[:, :, t], h_2BNC)
+        return h_2BNC.sum(0)
 
     def embed_time(self, time_of_day_B: Tensor, weekday_B: Tensor) -> Tensor:
         """E_t of each sample, (B, D): time of day and day of the week, concatenated.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from engine.models.himnet.meta import Form, MetaLinear
+from engine.models.himnet.meta import Form, Map, MetaLinear
 
 Cell = Callable[[Tensor, Tensor], Tensor]
 """One recurrent step with graph and embedding bound: (x_BNF, h_BNC) -> h'_BNC."""
@@ -28,10 +28,44 @@ def learn_graph(embedding: Tensor) -> Tensor:
     return torch.softmax(torch.relu(embedding @ embedding.transpose(-1, -2)).float(), dim=-1)
 
 
-class MetaGraphConv(nn.Module):
-    """HimGCN: [x, A x] through a map mixed from a pool; the supports are {I, A}.
+def convolve_on(graph: Tensor, linear: Map) -> Map:
+    """HimGCN: [x, A x] through a linear map; the supports are {I, A}.
 
     Source: [HimNet] graph convolution with meta-parameters.
+
+    Args:
+        graph: (N, N), or one for each sample (B, N, N).
+        linear: of K = 2 F inputs.
+    """
+
+    def convolve(x_BNF: Tensor) -> Tensor:
+        return linear(torch.cat([x_BNF, (graph @ x_BNF).to(x_BNF.dtype)], dim=-1))
+
+    return convolve
+
+
+def gated_step(gate: Map, update: Map) -> Cell:
+    """(z, r) = sigmoid(gate[x, h]), c = tanh(update[x, z h]), h' = r h + (1 - r) c.
+
+    Source: [HimNet] graph convolutional recurrent unit.
+    """
+
+    def step(x_BNF: Tensor, h_BNC: Tensor) -> Tensor:
+        both = torch.sigmoid(gate(torch.cat([x_BNF, h_BNC], dim=-1)))
+        z_BNC, r_BNC = both.chunk(2, dim=-1)
+        candidate_BNC = torch.tanh(update(torch.cat([x_BNF, z_BNC * h_BNC], dim=-1)))
+        return r_BNC * h_BNC + (1 - r_BNC) * candidate_BNC
+
+    return step
+
+
+def side_by_side(first: Map, second: Map) -> Map:
+    """Two maps, each on one half of an axis of two: (2, B, N, K) to (2, B, N, O)."""
+    return lambda both: torch.stack([first(both[0]), second(both[1])])
+
+
+class MetaGraphConv(nn.Module):
+    """HimGCN: a graph convolution whose map is mixed from a pool.
 
     Args:
         num_embedding: D.
@@ -43,20 +77,13 @@ class MetaGraphConv(nn.Module):
         super().__init__()
         self.linear = MetaLinear(num_embedding, 2 * num_inputs, num_outputs)
 
-    def bind(self, embedding: Tensor, graph: Tensor, form: Form) -> Callable[[Tensor], Tensor]:
+    def bind(self, embedding: Tensor, graph: Tensor, form: Form) -> Map:
         """The convolution x_BNF -> y_BNO for these contexts on this graph (N, N) or (B, N, N)."""
-        linear = self.linear.bind(embedding, form)
-
-        def convolve(x_BNF: Tensor) -> Tensor:
-            return linear(torch.cat([x_BNF, (graph @ x_BNF).to(x_BNF.dtype)], dim=-1))
-
-        return convolve
+        return convolve_on(graph, self.linear.bind(embedding, form))
 
 
 class MetaGRU(nn.Module):
     """Gated recurrent cell whose two maps are graph convolutions with mixed weights.
-
-    Source: [HimNet] graph convolutional recurrent unit.
 
     Args:
         num_embedding: D.
@@ -71,25 +98,7 @@ class MetaGRU(nn.Module):
         self.update = MetaGraphConv(num_embedding, num_inputs + num_hidden, num_hidden)
 
     def bind(self, embedding: Tensor, graph: Tensor, form: Form) -> Cell:
-        """One step for these contexts on this graph.
-
-        (z, r) = sigmoid(gate[x, h]), c = tanh(update[x, z h]), h' = r h + (1 - r) c.
-        """
-        gate = self.gate.bind(embedding, graph, form)
-        update = self.update.bind(embedding, graph, form)
-
-        def step(x_BNF: Tensor, h_BNC: Tensor) -> Tensor:
-            both = torch.sigmoid(gate(torch.cat([x_BNF, h_BNC], dim=-1)))
-            z_BNC, r_BNC = both.chunk(2, dim=-1)
-            candidate_BNC = torch.tanh(update(torch.cat([x_BNF, z_BNC * h_BNC], dim=-1)))
-            return r_BNC * h_BNC + (1 - r_BNC) * candidate_BNC
-
-        return step
-
-    def encode(self, x_BTNF: Tensor, cell: Cell) -> Tensor:
-        """The hidden state after the last of T steps, started from zero: h_BNC."""
-        batch, num_steps, sensors, _ = x_BTNF.shape
-        h_BNC = x_BTNF.new_zeros(batch, sensors, self.num_hidden)
-        for t in range(num_steps):
-            h_BNC = cell(x_BTNF[:, t], h_BNC)
-        return h_BNC
+        """One step for these contexts on this graph."""
+        return gated_step(
+            self.gate.bind(embedding, graph, form), self.update.bind(embedding, graph, form)
+        )

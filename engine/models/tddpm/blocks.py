@@ -110,31 +110,53 @@ class EncoderBlock(nn.Module):
 class Packing:
     """Where the tokens that are computed lie among all: what lies beyond a piece's end is not.
 
-    Most pieces are much shorter than the longest; only attention works on padded rows.
+    Most pieces are much shorter than the longest; only attention works on padded rows. On an
+    accelerator all are computed: to be told how many there are would take longer.
 
     Args:
         mask: (B, N) bool, True for tokens of a piece.
         slot: (T,) flat position of each packed token in (B, N).
-        piece: (T,) the piece of each packed token.
+        is_full: whether all tokens are computed.
     """
 
     mask: Tensor
     slot: Tensor
-    piece: Tensor
+    is_full: bool
 
     @classmethod
     def of(cls, mask_BN: Tensor) -> "Packing":
         """The packing of a mask."""
-        slot = mask_BN.flatten().nonzero()[:, 0]
-        return cls(mask_BN, slot, slot // mask_BN.shape[1])
+        if mask_BN.device.type != "cpu":
+            return cls.full(mask_BN)
+        return cls(mask_BN, mask_BN.flatten().nonzero()[:, 0], False)
+
+    @classmethod
+    def full(cls, mask_BN: Tensor) -> "Packing":
+        """All tokens, those beyond a piece's end too."""
+        return cls(mask_BN, torch.arange(mask_BN.numel(), device=mask_BN.device), True)
+
+    @property
+    def place(self) -> Tensor:
+        """(T,) the number of each packed token in its piece."""
+        return self.slot % self.mask.shape[1]
+
+    def spread(self, x_BD: Tensor) -> Tensor:
+        """(T, ...) what belongs to each packed token's piece."""
+        length = self.mask.shape[1]
+        if self.is_full:
+            return x_BD.repeat_interleave(length, dim=0)
+        return x_BD[self.slot // length]
 
     def pack(self, x_BND: Tensor) -> Tensor:
         """(T, D) the tokens that count."""
-        return x_BND.flatten(0, 1)[self.slot]
+        flat = x_BND.flatten(0, 1)
+        return flat if self.is_full else flat[self.slot]
 
     def unpack(self, x_TD: Tensor) -> Tensor:
-        """(B, N, D), zero where no token is."""
+        """(B, N, D), zero where no token is computed."""
         pieces, length = self.mask.shape
+        if self.is_full:
+            return x_TD.reshape(pieces, length, -1)
         padded = x_TD.new_zeros(pieces * length, x_TD.shape[-1])
         return padded.index_copy(0, self.slot, x_TD).reshape(pieces, length, -1)
 
@@ -165,7 +187,7 @@ class DenoiserBlock(nn.Module):
 
         B is a multiple of R; the pieces of a region follow each other.
         """
-        parts = (steer + self.table)[packing.piece].unbind(1)
+        parts = packing.spread(steer + self.table).unbind(1)
         shift_1, scale_1, gate_1, shift_2, scale_2, gate_2 = parts
         normed = self.norm(x_TD) * (1 + scale_1) + shift_1
         x_TD = x_TD + gate_1 * self.attention.within(normed, packing)

@@ -168,8 +168,7 @@ class MapReader(nn.Module):
         # positions need all their digits: half precision would round them to 6 m
         with torch.autocast(x_t.device.type, enabled=False):
             tokens = self.embed(points.flatten(1))
-        place = packing.slot % mask.shape[1]
-        tokens = tokens + sinusoids(place, tokens.shape[-1], 1_000.0)
+        tokens = tokens + sinusoids(packing.place, tokens.shape[-1], 1_000.0)
         step = sinusoids(time_R * TIME_SCALE, tokens.shape[-1])
         steer = self.steer(torch.cat([step, given.conditions], dim=-1))
         steer = steer.reshape(regions * pieces, DenoiserBlock.NUM_PARTS, -1)

@@ -29,12 +29,44 @@ class StraightObjective:
     time_power: float = 2.0
 
 
+@dataclass(frozen=True, eq=False)
+class StraightDraws:
+    """What is random about a step.
+
+    Args:
+        keep: (R,) bool, False for regions whose map is hidden.
+        time: (R, K) in [0, 1].
+        noise: (R, K, L, 2) standard normal.
+        conditions: (R, K, F) features and flags, some groups hidden.
+    """
+
+    keep: Tensor
+    time: Tensor
+    noise: Tensor
+    conditions: Tensor
+
+
+def draw_straight(
+    given: PieceInput, objective: StraightObjective, generator: torch.Generator
+) -> StraightDraws:
+    """Noise, times and what is hidden, for pieces on the CPU.
+
+    Args:
+        given: pieces of R regions.
+        objective: how much is hidden.
+        generator: on the CPU.
+    """
+    shape = given.valid.shape
+    return StraightDraws(
+        torch.rand(shape[0], generator=generator) >= objective.map_drop,
+        torch.rand(shape[:2], generator=generator) ** objective.time_power,
+        torch.randn((*shape, 2), generator=generator),
+        hide_conditions(given.conditions, objective.condition_drop, generator),
+    )
+
+
 def straight_loss(
-    network: MapReader,
-    maps_RSS: Tensor,
-    given: PieceInput,
-    objective: StraightObjective,
-    generator: torch.Generator,
+    network: MapReader, maps_RSS: Tensor, given: PieceInput, draws: StraightDraws
 ) -> Tensor:
     """Mean squared error of the velocity over points that are valid and not given.
 
@@ -44,24 +76,15 @@ def straight_loss(
         network: the denoiser.
         maps_RSS: scaled maps.
         given: pieces; ``points`` holds the clean data here.
-        objective: how much is hidden.
-        generator: of noise, times and what is hidden; on the CPU.
+        draws: what is random.
 
     Returns:
         A scalar.
     """
-    device = maps_RSS.device
-    shape = given.valid.shape
-    keep = torch.rand(len(maps_RSS), generator=generator) >= objective.map_drop
-    time = torch.rand(shape[:2], generator=generator) ** objective.time_power
-    noise = torch.randn((*shape, 2), generator=generator).to(device)
-    time = time.to(device)
-    given = replace(
-        given,
-        conditions=hide_conditions(given.conditions, objective.condition_drop, generator),
-    )
+    noise, time = draws.noise, draws.time
+    given = replace(given, conditions=draws.conditions)
     flat = straight_path(given.points.flatten(0, 1), noise.flatten(0, 1), time.flatten())
-    seen = network.encode(maps_RSS, keep.to(device))
+    seen = network.encode(maps_RSS, draws.keep)
     velocity = network(flat.reshape(noise.shape), time, given, seen)
     wanted = (given.valid & ~given.known).to(velocity.dtype)
     error = (velocity - (noise - given.points)).square().mean(dim=-1)

@@ -107,12 +107,30 @@ class JointDenoiser(nn.Module):
         return self.out(self.norm(tokens[:, :length]))
 
 
+@dataclass(frozen=True, eq=False)
+class NoiseDraws:
+    """What is random about a step, and what it makes of the pieces.
+
+    Args:
+        steps: (B,) of the chain, 1 to T.
+        noise: (B, L, 2) standard normal.
+        noisy: (B, L, 2) the pieces after so many steps.
+    """
+
+    steps: Tensor
+    noise: Tensor
+    noisy: Tensor
+
+
+def draw_noise(x_0: Tensor, schedule: Schedule, generator: torch.Generator) -> NoiseDraws:
+    """Steps and noise for (B, L, 2) clean pieces; all on the CPU."""
+    steps = torch.randint(1, schedule.num_steps + 1, (len(x_0),), generator=generator)
+    noise = torch.randn(x_0.shape, generator=generator)
+    return NoiseDraws(steps, noise, diffuse(x_0, steps, noise, schedule))
+
+
 def noise_loss(
-    network: JointDenoiser,
-    x_0: Tensor,
-    map_BSS: Tensor,
-    valid_BL: Tensor,
-    generator: torch.Generator,
+    network: JointDenoiser, map_BSS: Tensor, valid_BL: Tensor, draws: NoiseDraws
 ) -> Tensor:
     """Mean squared error of the noise over valid points.
 
@@ -120,16 +138,11 @@ def noise_loss(
 
     Args:
         network: the denoiser.
-        x_0: (B, L, 2) clean canonical points.
         map_BSS: scaled maps.
         valid_BL: points that count.
-        generator: of steps and noise; on the CPU.
+        draws: noisy pieces, and their noise.
     """
-    schedule = network.config.schedule()
-    t_B = torch.randint(1, schedule.num_steps + 1, (len(x_0),), generator=generator)
-    t_B = t_B.to(x_0.device)
-    eps = torch.randn(x_0.shape, generator=generator).to(x_0.device)
-    error = network(diffuse(x_0, t_B, eps, schedule), t_B, map_BSS, valid_BL) - eps
+    error = network(draws.noisy, draws.steps, map_BSS, valid_BL) - draws.noise
     valid = valid_BL.to(error.dtype)
     return (error.square().mean(dim=-1) * valid).sum() / valid.sum().clamp_min(1)
 

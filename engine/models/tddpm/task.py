@@ -6,6 +6,7 @@ epoch with other noise, times and hidden parts; drawing one costs as much as a s
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,28 +15,43 @@ from torch import Tensor, nn
 
 from engine.models.tddpm.conditions import Conditions
 from engine.models.tddpm.network import MapReader, NetworkConfig, PieceInput
-from engine.models.tddpm.objective import StraightObjective, straight_loss
+from engine.models.tddpm.objective import (
+    StraightDraws,
+    StraightObjective,
+    draw_straight,
+    straight_loss,
+)
 from engine.models.tddpm.occupancy import network_input
-from engine.models.tddpm.paper import JointConfig, JointDenoiser, noise_loss
+from engine.models.tddpm.paper import (
+    JointConfig,
+    JointDenoiser,
+    NoiseDraws,
+    draw_noise,
+    noise_loss,
+)
 from engine.models.tddpm.pieces import RegionExample
 
 NUM_VALIDATION = 16
 _VALIDATION_SEED = 1
 
 
+Draws = StraightDraws | NoiseDraws
+Part = TypeVar("Part", PieceInput, Draws)
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Some regions and the seed of what is random in this step.
+    """Some regions, and what is random in this step.
 
     Args:
         maps: (R, S, S) scaled maps.
         given: their pieces; ``points`` holds the clean data.
-        seed: of noise, times and hidden parts.
+        draws: noise, times and hidden parts.
     """
 
     maps: Tensor
     given: PieceInput
-    seed: int
+    draws: Draws
 
 
 class StraightTraining(nn.Module):
@@ -46,13 +62,15 @@ class StraightTraining(nn.Module):
         self.network = network
         self.objective = objective
 
-    def forward(self, batch: Batch, hide: bool = True) -> Tensor:
-        """Mean squared error of the velocity; ``hide`` is False for validation."""
-        generator = torch.Generator()
-        generator.manual_seed(batch.seed)
+    def draw(self, given: PieceInput, generator: torch.Generator, hide: bool = True) -> Draws:
+        """What is random about these pieces; ``hide`` is False for validation."""
         shown = replace(self.objective, map_drop=0.0, condition_drop=0.0)
-        objective = self.objective if hide else shown
-        return straight_loss(self.network, batch.maps, batch.given, objective, generator)
+        return draw_straight(given, self.objective if hide else shown, generator)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Mean squared error of the velocity."""
+        assert isinstance(batch.draws, StraightDraws)
+        return straight_loss(self.network, batch.maps, batch.given, batch.draws)
 
 
 class NoiseTraining(nn.Module):
@@ -62,15 +80,17 @@ class NoiseTraining(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, batch: Batch, hide: bool = True) -> Tensor:
-        """Mean squared error of the noise."""
+    def draw(self, given: PieceInput, generator: torch.Generator, hide: bool = True) -> Draws:
+        """What is random about these pieces."""
         del hide
-        generator = torch.Generator()
-        generator.manual_seed(batch.seed)
-        given, pieces = batch.given, batch.given.valid.shape[1]
-        maps = batch.maps.repeat_interleave(pieces, dim=0)
-        points, valid = given.points.flatten(0, 1), given.valid.flatten(0, 1)
-        return noise_loss(self.network, points, maps, valid, generator)
+        return draw_noise(given.points.flatten(0, 1), self.network.config.schedule(), generator)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Mean squared error of the noise."""
+        assert isinstance(batch.draws, NoiseDraws)
+        valid = batch.given.valid
+        maps = batch.maps.repeat_interleave(valid.shape[1], dim=0)
+        return noise_loss(self.network, maps, valid.flatten(0, 1), batch.draws)
 
 
 class PieceTask:
@@ -78,31 +98,45 @@ class PieceTask:
 
     Args:
         examples: regions to train on; the last few are kept for validation.
-        training: the network with its loss: :class:`StraightTraining` or :class:`NoiseTraining`.
+        training: the network with its loss.
     """
 
-    is_fixed = False
+    is_fixed = True
 
-    def __init__(self, examples: Sequence[RegionExample], training: nn.Module) -> None:
-        self.network = training
+    def __init__(
+        self, examples: Sequence[RegionExample], training: StraightTraining | NoiseTraining
+    ) -> None:
+        self.network: nn.Module = training
+        self._training = training
+        self._pieces = max(len(example.points) for example in examples)
         held = min(NUM_VALIDATION, len(examples) // 2)
         self._examples = list(examples[: len(examples) - held])
-        self._validation = stack_regions(examples[len(examples) - held :], _VALIDATION_SEED)
+        self._validation = self._stack(
+            examples[len(examples) - held :], _VALIDATION_SEED, hide=False
+        )
         self.num_examples = len(self._examples)
 
     def batch(self, examples: NDArray[np.int64], rngs: Sequence[np.random.Generator]) -> Batch:
         """The regions of these numbers; the step's randomness comes from the first generator."""
-        return stack_regions(
-            [self._examples[int(i)] for i in examples], int(rngs[0].integers(2**62))
-        )
+        chosen = [self._examples[int(i)] for i in examples]
+        return self._stack(chosen, int(rngs[0].integers(2**62)), hide=True)
+
+    def _stack(self, chosen: Sequence[RegionExample], seed: int, hide: bool) -> Batch:
+        maps, given = stack_regions(chosen, self._pieces)
+        generator = torch.Generator().manual_seed(seed)
+        return Batch(maps, given, self._training.draw(given, generator, hide))
 
     def to_device(self, batch: Batch, device: torch.device) -> Batch:
         """The batch on another device."""
-        parts = {f.name: getattr(batch.given, f.name).to(device) for f in fields(PieceInput)}
-        return replace(batch, maps=batch.maps.to(device), given=PieceInput(**parts))
+
+        def move(part: Part) -> Part:
+            moved = {f.name: getattr(part, f.name).to(device) for f in fields(part)}
+            return replace(part, **moved)
+
+        return Batch(batch.maps.to(device), move(batch.given), move(batch.draws))
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Mean squared error of the velocity."""
+        """Mean squared error of velocity or noise."""
         loss: Tensor = network(batch)
         return loss
 
@@ -110,8 +144,7 @@ class PieceTask:
     def validate(self, network: nn.Module) -> dict[str, float]:
         """The loss with nothing hidden, always at the same noise and times."""
         device = next(network.parameters()).device
-        batch = self.to_device(self._validation, device)
-        return {"score": float(network(batch, hide=False))}
+        return {"score": float(network(self.to_device(self._validation, device)))}
 
 
 def straight_training(
@@ -130,26 +163,22 @@ def noise_training(config: JointConfig, seed: int) -> NoiseTraining:
         return NoiseTraining(JointDenoiser(config))
 
 
-def stack_regions(examples: Sequence[RegionExample], seed: int) -> Batch:
-    """Regions as one batch of (R, K, ...); pieces are repeated where a region has fewer."""
-    most = max(len(example.points) for example in examples)
+def stack_regions(examples: Sequence[RegionExample], pieces: int) -> tuple[Tensor, PieceInput]:
+    """Scaled maps (R, S, S) and (R, K, ...) pieces; repeated where a region has fewer than K."""
 
     def stack(name: str) -> NDArray[np.generic]:
         parts = [getattr(example, name) for example in examples]
-        return np.stack([part[np.arange(most) % len(part)] for part in parts])
+        return np.stack([part[np.arange(pieces) % len(part)] for part in parts])
 
     features, known = stack("features"), stack("features_known")
     rows = Conditions(
         features.reshape(-1, features.shape[-1]).astype(np.float32),
         known.reshape(-1, known.shape[-1]).astype(np.bool_),
     ).as_input()
-    return Batch(
-        torch.from_numpy(network_input(np.stack([example.counts for example in examples]))),
-        PieceInput(
-            torch.from_numpy(stack("valid")),
-            torch.from_numpy(stack("known")),
-            torch.from_numpy(stack("points")),
-            torch.from_numpy(rows).reshape(*features.shape[:2], -1),
-        ),
-        seed,
+    given = PieceInput(
+        torch.from_numpy(stack("valid")),
+        torch.from_numpy(stack("known")),
+        torch.from_numpy(stack("points")),
+        torch.from_numpy(rows).reshape(*features.shape[:2], -1),
     )
+    return torch.from_numpy(network_input(np.stack([e.counts for e in examples]))), given

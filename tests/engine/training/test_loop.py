@@ -145,3 +145,9 @@ def test_two_processes_have_the_losses_of_one(tmp_path):
     assert (two["ranks"], one["ranks"]) == (2, 1)
     assert len(two["losses"]) == 20
     assert np.allclose(two["losses"], one["losses"], rtol=0, atol=1e-5)
+
+
+def test_batches_made_ahead_are_the_same():
+    alone = losses_of(Trainer(small_task(), CONFIG))
+    ahead = losses_of(Trainer(small_task(), CONFIG, workers=2))
+    assert ahead == alone

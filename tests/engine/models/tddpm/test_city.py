@@ -78,8 +78,24 @@ def test_packing_forgets_only_what_is_not_there():
     x = torch.arange(12.0).reshape(2, 3, 2)
     packed = packing.pack(x)
     assert packed.tolist() == [[0, 1], [2, 3], [6, 7]]
-    assert packing.piece.tolist() == [0, 0, 1]
+    assert packing.place.tolist() == [0, 1, 0]
+    assert packing.spread(torch.tensor([5, 6])).tolist() == [5, 5, 6]
     torch.testing.assert_close(packing.unpack(packed), x * mask[..., None])
+
+
+def test_computing_every_token_changes_nothing(monkeypatch):
+    network = MapReader(SMALL).eval()
+    network.out.weight.data.normal_(generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(1)
+    seen = network.encode(torch.rand(1, 64, 64, generator=generator))
+    x_t = torch.randn(1, 3, 16, 2, generator=generator) * 0.3
+    valid = (torch.arange(16) < torch.tensor([16, 5, 9])[:, None])[None]
+    given = PieceInput(valid, torch.zeros_like(valid), x_t, torch.zeros(1, 3, 19))
+    time = torch.full((1, 3), 0.4)
+    packed = network(x_t, time, given, seen)
+    monkeypatch.setattr(Packing, "of", Packing.full)
+    full = network(x_t, time, given, seen)
+    torch.testing.assert_close(packed[valid], full[valid], atol=1e-5, rtol=1e-4)
 
 
 @torch.no_grad()

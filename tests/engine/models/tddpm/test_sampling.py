@@ -14,7 +14,12 @@ from engine.models.tddpm.generation import (
     generate_trips,
 )
 from engine.models.tddpm.network import MapReader, NetworkConfig, PieceInput
-from engine.models.tddpm.objective import StraightObjective, hide_conditions, straight_loss
+from engine.models.tddpm.objective import (
+    StraightObjective,
+    draw_straight,
+    hide_conditions,
+    straight_loss,
+)
 from engine.models.tddpm.occupancy import CityMap, cut_regions
 from engine.models.tddpm.plans import TripWishes
 from engine.models.tddpm.prior import TripPrior
@@ -85,11 +90,12 @@ def test_pieces_of_a_call_do_not_see_each_other(network):
 def test_loss_ignores_what_is_given_and_beyond(network):
     maps, given = inputs()
     objective = StraightObjective(map_drop=0, condition_drop=0)
-    loss = straight_loss(network, maps, given, objective, torch.Generator().manual_seed(0))
+    draws = draw_straight(given, objective, torch.Generator().manual_seed(0))
+    loss = straight_loss(network, maps, given, draws)
     far = given.points.clone()
     far[0, 0, 12:] = 99
     other = PieceInput(given.valid, given.known, far, given.conditions)
-    again = straight_loss(network, maps, other, objective, torch.Generator().manual_seed(0))
+    again = straight_loss(network, maps, other, draws)
     torch.testing.assert_close(loss, again)
 
 
@@ -102,8 +108,8 @@ def test_training_lowers_the_loss():
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-2)
 
     def loss(seed):
-        g = torch.Generator().manual_seed(seed)
-        return straight_loss(network, maps, given, StraightObjective(), g)
+        draws = draw_straight(given, StraightObjective(), torch.Generator().manual_seed(seed))
+        return straight_loss(network, maps, given, draws)
 
     before = loss(99).item()
     for step in range(20):
