@@ -125,6 +125,8 @@ class StreetTask(ForecastTask):
     ) -> None:
         super().__init__(network, train, valid, stride)
         self.closures = tuple(closures)
+        # batches are made in processes that must not touch the network's device
+        self._adjacency_NN = network.adjacency_NN.cpu()
 
     def batch(
         self, examples: NDArray[np.int64], rngs: Sequence[np.random.Generator]
@@ -132,7 +134,7 @@ class StreetTask(ForecastTask):
         """Windows, some with outages, each with its own street network."""
         assert isinstance(self.network, DirectNet)
         windows = super().batch(examples, rngs).windows
-        adjacency = self.network.adjacency_NN.cpu()
+        adjacency = self._adjacency_NN
         if self.closures:
             windows, adjacency = draw_closures(windows, adjacency, self.closures, rngs)
         n = self.train.num_sensors
