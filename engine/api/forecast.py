@@ -178,7 +178,7 @@ def cut_window(series: SensorSeries, index: int, bundle: "ForecastBundle") -> "W
     """
     from engine.models.forecast_windows import WindowSet
 
-    history, horizon = bundle.facts.history, bundle.facts.horizon
+    history, horizon, earlier = bundle.facts.history, bundle.facts.horizon, bundle.facts.earlier
     if not history <= index <= len(series):
         raise SensorError(
             "There are not enough readings before this moment.",
@@ -186,10 +186,10 @@ def cut_window(series: SensorSeries, index: int, bundle: "ForecastBundle") -> "W
             f"Choose a moment with at least {history} steps before it.",
         )
     if index + horizon <= len(series):
-        whole = WindowSet.of(series.part(index - history, index + horizon), history, horizon)
-        return whole.batch(np.zeros(1, np.int64))
-    windows = WindowSet.ahead_of(series.part(0, index), history, horizon)
-    ahead = windows.batch(np.zeros(1, np.int64))
+        first = max(0, index - history - earlier)
+        part = series.part(first, index + horizon)
+        return WindowSet.of(part, history, horizon, earlier).last()
+    ahead = WindowSet.ahead_of(series.part(0, index), history, horizon, earlier).last()
     known_KN = series.values_TN[index:]
     truth_BHN, valid_BHN = ahead.truth_BHN.clone(), ahead.truth_valid_BHN.clone()
     for step, values_N in enumerate(known_KN):

@@ -105,9 +105,9 @@ def run_forecast(args: argparse.Namespace) -> int:
     bundle = _load(args.weights)
     facts = bundle.facts
     series = _read_known(args, bundle)
-    windows = WindowSet.ahead_of(series, facts.history, facts.horizon)
+    windows = WindowSet.ahead_of(series, facts.history, facts.horizon, facts.earlier)
     with torch.no_grad():
-        answer = bundle.method(args.method).forecast(windows.batch(np.zeros(1, np.int64)))
+        answer = bundle.method(args.method).forecast(windows.last())
     if answer.lower_BHN is None or answer.upper_BHN is None:
         raise InputError("This method has no band.", args.method)
     arrays = {
@@ -147,16 +147,18 @@ def run_train(args: argparse.Namespace) -> int:
     recipe = read_forecast_recipe(args.config)
     data = _training_data(args, recipe)
     series, streets = data.series, data.streets_NN
-    cut = len(series) - recipe.held_out_steps
-    held_out = WindowSet.of(series.part(cut, len(series)))
-    parts = {"choose": WindowSet.of(series.part(0, cut))}
-    if recipe.is_refitted:
-        parts["refit"] = WindowSet.of(series)
+    cut, earlier = len(series) - recipe.held_out_steps(args.method), recipe.earlier
+    held_out = WindowSet.of(series.part(cut, len(series)), earlier=earlier)
+    parts = {"choose": WindowSet.of(series.part(0, cut), earlier=earlier)}
+    if recipe.is_refitted(args.method):
+        parts["refit"] = WindowSet.of(series, earlier=earlier)
     folder = args.checkpoints or user_cache_path("citybrush") / "training" / recipe.name
     trainers: list[Trainer] = []
     with _stop_requests() as should_stop:
         for name, train in parts.items():
-            network = build_network(args.method, train, args.seed, streets)
+            network = build_network(
+                args.method, train, args.seed, streets, recipe.sizes(args.method)
+            )
             settings = recipe.settings(args.method, len(train), args.seed)
             if trainers:
                 settings = after_choice(settings, trainers[0], len(train))
@@ -174,7 +176,7 @@ def run_train(args: argparse.Namespace) -> int:
             if should_stop.is_set():
                 raise JobCancelledError("Training was stopped; the same command continues it.")
             trainers.append(trainer)
-    fitted = WindowSet.of(series) if recipe.is_refitted else parts["choose"]
+    fitted = parts.get("refit", parts["choose"])
     add_method(args.out, recipe, args.method, trainers, fitted, held_out, series.sensors)
     return 0
 
@@ -229,7 +231,7 @@ def run_bench(args: argparse.Namespace) -> int:
         if name not in bundle.methods:
             print(f"Left out: these weights hold no method '{name}'.", file=sys.stderr)
     methods = {name: bundle.methods[name] for name in wanted if name in bundle.methods}
-    windows = WindowSet.of(series, facts.history, facts.horizon)
+    windows = WindowSet.of(series, facts.history, facts.horizon, facts.earlier)
     figures = evaluate_methods(methods, windows, 1440 / facts.steps_per_day, args.stride)
     if args.json:
         from engine.models.weights import write_atomically

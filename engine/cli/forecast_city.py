@@ -150,7 +150,8 @@ def assess_city(city_id: str, bundle: "ForecastBundle", stride: int) -> "Forecas
 
     city = open_city(city_id)
     series = city_test_series(city_id, bundle.facts)
-    windows = WindowSet.of(series, bundle.facts.history, bundle.facts.horizon)
+    facts = bundle.facts
+    windows = WindowSet.of(series, facts.history, facts.horizon, facts.earlier)
     segments = city.segments()
     begin = segments.time_of(len(segments) - bundle.facts.test_steps)
     end = segments.time_of(len(segments) - 1)

@@ -45,6 +45,7 @@ class SeriesFacts:
         missing: values that stand for "not measured".
         days: the weekdays in the series.
         test_steps: steps at the end of a city's own series that no training has seen.
+        earlier: steps before the history that a method may look at too.
     """
 
     key: str
@@ -56,6 +57,7 @@ class SeriesFacts:
     missing: tuple[float, ...] = (0.0,)
     days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
     test_steps: int = 0
+    earlier: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,12 +61,17 @@ def silence_sensors(batch: WindowBatch, sensors: Sequence[int]) -> WindowBatch:
         SensorError: there is no such sensor.
     """
     _check_sensors(batch, sensors)
-    heard_BTN = batch.history_valid_BTN.clone()
-    heard_BTN[:, :, list(sensors)] = False
-    return replace(
+    quiet = replace(
         batch,
-        history_valid_BTN=heard_BTN,
-        history_BTN=torch.where(heard_BTN, batch.history_BTN, 0.0),
+        history_BTN=_without(batch.history_BTN, sensors),
+        history_valid_BTN=_without(batch.history_valid_BTN, sensors),
+    )
+    if batch.earlier_BPN is None or batch.earlier_valid_BPN is None:
+        return quiet
+    return replace(
+        quiet,
+        earlier_BPN=_without(batch.earlier_BPN, sensors),
+        earlier_valid_BPN=_without(batch.earlier_valid_BPN, sensors),
     )
 
 
@@ -123,6 +128,13 @@ def cut_off(adjacency_NN: Tensor, sensors: Sequence[int]) -> Tensor:
     closed_NN[list(sensors), :] = 0.0
     closed_NN[:, list(sensors)] = 0.0
     return closed_NN
+
+
+def _without(values: Tensor, sensors: Sequence[int]) -> Tensor:
+    """A copy with zeros in these sensors' columns."""
+    rest = values.clone()
+    rest[..., list(sensors)] = 0
+    return rest
 
 
 def _check_sensors(batch: WindowBatch, sensors: Sequence[int]) -> None:

@@ -29,6 +29,8 @@ class WindowBatch:
         truth_valid_BHN: bool, where it is known.
         slot_BS: slots of the day of the S = T + H steps.
         weekday_BS: weekdays, or negative.
+        earlier_BPN: what was measured in the P steps before the history; None if not asked for.
+        earlier_valid_BPN: bool, where it was.
     """
 
     history_BTN: Tensor
@@ -37,13 +39,16 @@ class WindowBatch:
     truth_valid_BHN: Tensor
     slot_BS: Tensor
     weekday_BS: Tensor
+    earlier_BPN: Tensor | None = None
+    earlier_valid_BPN: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.history_BTN)
 
     def to(self, device: torch.device | str) -> "WindowBatch":
         """The same batch on a device."""
-        return WindowBatch(**{name: value.to(device) for name, value in vars(self).items()})
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        return WindowBatch(**{name: value.to(device) for name, value in given.items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +61,8 @@ class WindowSet:
         axis: the series' time axis.
         history: steps that a forecast sees.
         horizon: steps that it is asked for.
+        earlier: P, steps before those that a method may look at too; those before the series'
+            beginning count as not measured, so that the windows are the same whatever P is.
 
     Raises:
         SensorError: shapes differ, or the series is too short for one window.
@@ -66,6 +73,7 @@ class WindowSet:
     axis: TimeAxis
     history: int = 12
     horizon: int = 12
+    earlier: int = 0
 
     def __post_init__(self) -> None:
         if self.values_TN.ndim != 2 or self.values_TN.shape != self.valid_TN.shape:
@@ -83,14 +91,20 @@ class WindowSet:
             )
 
     @classmethod
-    def of(cls, series: SensorSeries, history: int = 12, horizon: int = 12) -> "WindowSet":
+    def of(
+        cls, series: SensorSeries, history: int = 12, horizon: int = 12, earlier: int = 0
+    ) -> "WindowSet":
         """All windows of a series."""
         valid_TN = np.isfinite(series.values_TN)
-        return cls(series.values_TN, valid_TN, series.axis, history, horizon)
+        return cls(series.values_TN, valid_TN, series.axis, history, horizon, earlier)
 
     @classmethod
-    def ahead_of(cls, series: SensorSeries, history: int = 12, horizon: int = 12) -> "WindowSet":
-        """The one window whose history is a series' end, and whose truth is not known yet.
+    def ahead_of(
+        cls, series: SensorSeries, history: int = 12, horizon: int = 12, earlier: int = 0
+    ) -> "WindowSet":
+        """Windows whose last one's history is a series' end, its truth not known yet.
+
+        There is no other window, unless there are earlier steps to look at.
 
         Raises:
             SensorError: the series is shorter than the history.
@@ -101,11 +115,11 @@ class WindowSet:
                 f"{len(series)} steps",
                 f"Give at least {history} steps.",
             )
-        last = series.part(len(series) - history, len(series))
+        last = series.part(max(0, len(series) - history - earlier), len(series))
         future_HN = np.full((horizon, len(series.sensors)), np.nan, dtype=np.float32)
         values_TN = np.concatenate([last.values_TN, future_HN])
         axis = last.axis.extended(horizon)
-        return cls(values_TN, np.isfinite(values_TN), axis, history, horizon)
+        return cls(values_TN, np.isfinite(values_TN), axis, history, horizon, earlier)
 
     def __len__(self) -> int:
         return max(0, len(self.values_TN) - self.history - self.horizon + 1)
@@ -129,7 +143,23 @@ class WindowSet:
             valid[:, t:],
             torch.from_numpy(self.axis.slot_T[index_BS]),
             torch.from_numpy(self.axis.weekday_T[index_BS]),
+            *self._before(starts_B),
         )
+
+    def last(self) -> WindowBatch:
+        """The last window."""
+        return self.batch(np.array([len(self) - 1]))
+
+    def _before(self, starts_B: NDArray[np.int64]) -> tuple[Tensor, ...]:
+        """Values and validity of the steps before windows, if such are asked for."""
+        if not self.earlier:
+            return ()
+        index_BP = starts_B[:, None] + np.arange(-self.earlier, 0)
+        inside_BP1 = (index_BP >= 0)[..., None]
+        index_BP = index_BP.clip(min=0)
+        valid_BPN = self.valid_TN[index_BP] & inside_BP1
+        values_BPN = np.where(valid_BPN, self.values_TN[index_BP], np.float32(0))
+        return torch.from_numpy(values_BPN), torch.from_numpy(valid_BPN)
 
     def batches(self, size: int, stride: int = 1) -> Iterator[WindowBatch]:
         """All windows in order (or each ``stride``-th), ``size`` at a time."""

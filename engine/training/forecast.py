@@ -146,10 +146,11 @@ class StreetTask(ForecastTask):
         draws_BNN = torch.from_numpy(
             np.stack([rng.random((n, n), dtype=np.float32) for rng in rngs])
         )
-        return TrainingBatch(
-            replace(windows, history_valid_BTN=heard_BTN),
-            drop_edges(adjacency, draws_BNN, shares_B),
-        )
+        windows = replace(windows, history_valid_BTN=heard_BTN)
+        if windows.earlier_valid_BPN is not None:
+            before_BPN = windows.earlier_valid_BPN & ~torch.from_numpy(silent_BN).unsqueeze(1)
+            windows = replace(windows, earlier_valid_BPN=before_BPN)
+        return TrainingBatch(windows, drop_edges(adjacency, draws_BNN, shares_B))
 
     def loss(self, network: nn.Module, batch: TrainingBatch) -> Tensor:
         """Mean pinball loss, in the data's unit."""

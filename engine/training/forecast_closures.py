@@ -48,7 +48,7 @@ class Closure:
             return after
         before = self.untouched.batch(np.array([start]))
         parts = {item.name: getattr(after, item.name) for item in fields(WindowBatch)}
-        for name in ("history_BTN", "history_valid_BTN"):
+        for name in ("history_BTN", "history_valid_BTN", "earlier_BPN", "earlier_valid_BPN"):
             parts[name] = getattr(before, name)
         return WindowBatch(**parts)
 
@@ -61,7 +61,7 @@ def draw_closures(
 ) -> tuple[WindowBatch, Tensor]:
     """The batch with some windows replaced by those of closures, and each window's streets."""
     streets_BNN = adjacency_NN.expand(len(windows), -1, -1).clone()
-    columns = {item.name: getattr(windows, item.name).clone() for item in fields(WindowBatch)}
+    columns = {k: v.clone() for k, v in vars(windows).items() if v is not None}
     for row, rng in enumerate(rngs):
         if rng.random() >= HOW_OFTEN:
             continue

@@ -5,15 +5,18 @@
     [data]             name, description and terms, for the card
     [series]           key, unit and clock of the file; how many last steps are kept aside to test
                        on, and how many before them choose epochs and calibrate bands; whether
-                       to train once more with the latter (refit)
+                       to train once more with the latter (refit); how many steps before a
+                       window's history a method may look at too (earlier)
     [streets]          scale_m and threshold of the kernel that turns distances into nearness
-    [methods.NAME]     epochs and settings of the loop for paper, ours or stid
+    [methods.NAME]     epochs and settings of the loop for paper, ours or stid; its own refit and
+                       held_out_steps; a table, network, of sizes other than the usual ones
 """
 
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -41,7 +44,8 @@ VALIDATION_STRIDE = 3
 VALIDATION_WINDOWS = 200
 """So many windows are looked at in a validation, spread over all; three steps apart at least."""
 METHODS = ("paper", "ours", "stid")
-PUBLISHED_SETTINGS = ("sampling", "milestones")
+OWN_SETTINGS = ("sampling", "milestones", "refit", "held_out_steps", "network")
+"""What a method's table holds beside the settings of the loop."""
 
 
 @dataclass(frozen=True)
@@ -69,19 +73,30 @@ class ForecastRecipe:
         return int(self.series.get("start_step", 0)), weekday
 
     @property
-    def held_out_steps(self) -> int:
-        """Steps at the end of the file that choose epochs and calibrate bands."""
-        return int(self.series.get("held_out_steps", 600))
+    def earlier(self) -> int:
+        """Steps before a window's history that a method may look at too."""
+        return int(self.series.get("earlier", 0))
+
+    def held_out_steps(self, method: str) -> int:
+        """Steps at the end of the file that choose a method's epochs and calibrate its band."""
+        return int(self._of_method(method, "held_out_steps", 600))
 
     @property
     def test_steps(self) -> int:
         """Steps at the very end of a city's series that training never sees."""
         return int(self.series.get("test_steps", 0))
 
-    @property
-    def is_refitted(self) -> bool:
+    def is_refitted(self, method: str) -> bool:
         """Whether the kept network is trained once more, with the steps that chose epochs."""
-        return bool(self.series.get("refit", True))
+        return bool(self._of_method(method, "refit", default=True))
+
+    def sizes(self, method: str) -> dict[str, Any]:
+        """Sizes of a method's network that are not the usual ones."""
+        return dict(self.methods.get(method, {}).get("network", {}))
+
+    def _of_method(self, method: str, name: str, default: Any) -> Any:  # noqa: ANN401 - plain value
+        """A method's own setting, else the series'."""
+        return self.methods.get(method, {}).get(name, self.series.get(name, default))
 
     def published(self, method: str) -> PublishedRecipe:
         """HimNet's optimiser and schedule, as published where the recipe does not say otherwise."""
@@ -102,6 +117,7 @@ class ForecastRecipe:
             missing=tuple(given.get("missing", ())),
             days=tuple(given.get("days", range(7))),
             test_steps=self.test_steps,
+            earlier=self.earlier,
         )
 
     def settings(self, method: str, num_examples: int, seed: int) -> TrainingConfig:
@@ -112,7 +128,7 @@ class ForecastRecipe:
         """
         if method not in self.methods:
             raise InputError(f"The recipe has no method '{method}'.", self.name)
-        own = {k: v for k, v in self.methods[method].items() if k not in PUBLISHED_SETTINGS}
+        own = {k: v for k, v in self.methods[method].items() if k not in OWN_SETTINGS}
         per_epoch = max(1, num_examples // int(own.get("batch_size", 32)))
         own["steps"] = int(own.pop("epochs", 1) * per_epoch)
         defaults = {"clip": 5.0, "validate_every": per_epoch, "checkpoint_every": per_epoch}
@@ -144,16 +160,44 @@ def read_forecast_recipe(path: Path) -> ForecastRecipe:
 
 
 def build_network(
-    method: str, train: WindowSet, seed: int, streets_NN: Tensor | None = None
+    method: str,
+    train: WindowSet,
+    seed: int,
+    streets_NN: Tensor | None = None,
+    own_sizes: Mapping[str, Any] = MappingProxyType({}),
 ) -> Network:
     """A fresh network that knows the scale and, ours, the usual day and the streets.
 
+    Args:
+        method: ``paper``, ``ours`` or ``stid``.
+        train: the windows to train on.
+        seed: of the initial parameters.
+        streets_NN: nearness of the sensors along the streets, 0 to 1.
+        own_sizes: sizes of the network that are not the usual ones.
+
     Raises:
-        InputError: the method is unknown.
+        InputError: the method or a size is unknown.
     """
+    series = {
+        "history": train.history,
+        "horizon": train.horizon,
+        "steps_per_day": train.axis.steps_per_day,
+    }
+    try:
+        return _fresh_network(method, train, seed, streets_NN, {**series, **own_sizes})
+    except TypeError as error:
+        raise InputError("The recipe has an unknown size.", f"{method}: {error}") from error
+
+
+def _fresh_network(
+    method: str,
+    train: WindowSet,
+    seed: int,
+    streets_NN: Tensor | None,
+    sizes: Mapping[str, Any],
+) -> Network:
     generator = torch.Generator().manual_seed(seed)
-    n, steps, scale = train.num_sensors, train.axis.steps_per_day, Scale.of(train)
-    sizes = {"history": train.history, "horizon": train.horizon, "steps_per_day": steps}
+    n, scale = train.num_sensors, Scale.of(train)
     if method == "paper":
         published = HimNet(HimNetConfig(n, **sizes), generator)
         published.set_scale(scale)

@@ -5,9 +5,12 @@ head whose weights are mixed from a pool by both. What it replaces: the recurren
 12 + 12 steps in order are most of HimNet's cost, by residual layers on the whole history; the
 autoregressive decoder, whose errors feed on themselves, by a direct head; the point forecast by
 quantiles. What it adds: the usual day of each sensor, missing readings as such, the streets, and
-how much of a sensor's connections is open, so that a closed street is seen where it is.
+how much of a sensor's connections is open, so that a closed street is seen where it is. Where
+asked for, it also sees how the hours before the history deviated from the usual day, lets sensors
+attend to each other by their present state, and averages several networks that differ in their
+first parameters.
 
-See the package docstring for the shape legend; S = T + H.
+See the package docstring for the shape legend; S = T + H, P earlier steps, M networks.
 """
 
 # ruff: noqa: N815 - fields carry shape suffixes like all tensors here
@@ -41,6 +44,11 @@ class DirectConfig:
         pool: D, candidate heads.
         num_layers: residual layers.
         dropout: share of hidden units dropped in training.
+        earlier: P, steps before the history that are seen as means of ``earlier_mean`` steps.
+        earlier_mean: how many of them make one mean.
+        heads: of the attention between sensors; 0 does without.
+        members: M, networks whose quantiles are averaged.
+        tails: weight of each outer quantile's loss; the median's is 1.
     """
 
     num_sensors: int
@@ -52,65 +60,91 @@ class DirectConfig:
     pool: int = 6
     num_layers: int = 3
     dropout: float = 0.15
+    earlier: int = 0
+    earlier_mean: int = 3
+    heads: int = 0
+    members: int = 1
+    tails: float = 1.0
+
+    @property
+    def num_features(self) -> int:
+        """F, what is known of a sensor."""
+        own = 2 * self.history + self.history + self.horizon + 1
+        return own + 2 * (self.earlier // self.earlier_mean)
+
+
+class SensorAttention(nn.Module):
+    """Each sensor listens to those whose present state matters to its own.
+
+    Source: Vaswani et al., "Attention Is All You Need", NeurIPS 2017.
+    """
+
+    def __init__(self, num_hidden: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(num_hidden)
+        self.query = nn.Linear(num_hidden, num_hidden)
+        self.key = nn.Linear(num_hidden, num_hidden)
+        self.value = nn.Linear(num_hidden, num_hidden)
+
+    def forward(self, z_BNC: Tensor) -> Tensor:
+        """What each sensor heard, (B, N, C)."""
+        normed_BNC = self.norm(z_BNC)
+        query, key, value = (
+            linear(normed_BNC).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for linear in (self.query, self.key, self.value)
+        )
+        heard = nn.functional.scaled_dot_product_attention(query, key, value)
+        return heard.transpose(1, 2).flatten(2)
 
 
 class GraphLayer(nn.Module):
-    """z + FC2(ReLU(FC1[z, A z, S z])): own state, the learned graph's, the streets'."""
+    """z + FC2(ReLU(FC1[z, A z, S z])): own state, the learned graph's, the streets'.
 
-    def __init__(self, num_hidden: int, dropout: float) -> None:
+    With attention there is one more part, what the sensors hear of each other's present state.
+    """
+
+    def __init__(self, num_hidden: int, dropout: float, heads: int = 0) -> None:
         super().__init__()
-        self.first = nn.Linear(3 * num_hidden, num_hidden)
+        self.attention = SensorAttention(num_hidden, heads) if heads else None
+        num_parts = 3 if self.attention is None else 4
+        self.first = nn.Linear(num_parts * num_hidden, num_hidden)
         self.second = nn.Linear(num_hidden, num_hidden)
         self.dropout = SeededDropout(dropout)
 
     def forward(self, z_BNC: Tensor, learned: Tensor, streets_BNN: Tensor) -> Tensor:
         """The layer's output, (B, N, C)."""
-        seen = torch.cat([z_BNC, learned @ z_BNC, streets_BNN @ z_BNC], dim=-1)
+        parts = [z_BNC, learned @ z_BNC, streets_BNN @ z_BNC]
+        if self.attention is not None:
+            parts.append(self.attention(z_BNC))
+        seen = torch.cat(parts, dim=-1)
         return z_BNC + self.second(self.dropout(torch.relu(self.first(seen))))
 
 
-class DirectNet(nn.Module):
-    """Our forecast network.
+class DirectMember(nn.Module):
+    """One network of :class:`DirectNet`: from features to scaled quantiles.
 
     Args:
         config: sizes.
-        adjacency_NN: the streets between the sensors, 0 to 1; zeros where none are known.
         generator: draws the initial parameters.
     """
 
-    value_mean: Tensor
-    value_std: Tensor
-    weekday_share_7: Tensor
-    adjacency_NN: Tensor
-    profile_SN: Tensor
-    quantiles_Q: Tensor
-
-    def __init__(
-        self, config: DirectConfig, adjacency_NN: Tensor, generator: torch.Generator
-    ) -> None:
+    def __init__(self, config: DirectConfig, generator: torch.Generator) -> None:
         super().__init__()
         self.config = config
         n, e = config.num_sensors, config.embedding
-        c, steps, q = 4 * e, config.history + config.horizon, len(QUANTILES)
-        num_features = 2 * config.history + steps + 1
+        c, num_features, q = 4 * e, config.num_features, len(QUANTILES)
         self.history_embedding = nn.Linear(num_features, e)
         self.sensor_embedding_NE = nn.Parameter(torch.empty(n, e))
         self.slot_embedding_SE = nn.Parameter(torch.empty(config.steps_per_day, e))
         self.weekday_embedding_7E = nn.Parameter(torch.empty(7, e))
         self.graph_embedding_ND = nn.Parameter(torch.empty(n, config.graph_embedding))
-        self.layers = nn.ModuleList(GraphLayer(c, config.dropout) for _ in range(config.num_layers))
+        self.layers = nn.ModuleList(
+            GraphLayer(c, config.dropout, config.heads) for _ in range(config.num_layers)
+        )
         self.mixture = nn.Linear(3 * e, config.pool)
         self.head = MetaLinear(config.pool, c, config.horizon * q)
         self.shortcut = nn.Linear(num_features, config.horizon)
-        for name, value in (
-            ("value_mean", torch.zeros(())),
-            ("value_std", torch.ones(())),
-            ("weekday_share_7", torch.full((7,), 1 / 7)),
-            ("adjacency_NN", adjacency_NN.float().clone()),
-            ("profile_SN", torch.zeros(config.steps_per_day, n)),
-            ("quantiles_Q", torch.tensor(QUANTILES)),
-        ):
-            self.register_buffer(name, value)
         self._initialise(generator)
 
     def _initialise(self, generator: torch.Generator) -> None:
@@ -126,38 +160,17 @@ class DirectNet(nn.Module):
         bound = (3 / self.head.pool_DKO.shape[1]) ** 0.5
         nn.init.uniform_(self.head.pool_DKO, -bound, bound, generator=generator)
 
-    def set_scale(self, scale: Scale, profile_SN: Tensor) -> None:
-        """Fix the scale, the usual weekdays, and each sensor's usual day (in the data's unit)."""
-        self.value_mean.fill_(scale.mean)
-        self.value_std.fill_(scale.std)
-        self.weekday_share_7.copy_(torch.tensor(scale.weekday_share))
-        self.profile_SN.copy_((profile_SN - scale.mean) / scale.std)
-
-    def inputs(self, batch: WindowBatch, adjacency: Tensor | None = None) -> tuple[Tensor, ...]:
-        """What the network takes of a batch: features_BNF, slot_B, weekday_B, streets_BNN.
-
-        Args:
-            batch: the windows.
-            adjacency: an edited street network, (N, N) or (B, N, N); None for the trained one.
-        """
-        last = self.config.history - 1
-        usual_BSN = self.profile_SN[batch.slot_BS]
-        z_BTN = (batch.history_BTN - self.value_mean) / self.value_std
-        valid_BTN = batch.history_valid_BTN
-        z_BTN = torch.where(valid_BTN, z_BTN, usual_BSN[:, : last + 1])
-        streets = self.adjacency_NN if adjacency is None else adjacency
-        open_B1N = open_share(streets, self.adjacency_NN).expand(len(batch), -1).unsqueeze(1)
-        features_BSN = torch.cat([z_BTN, valid_BTN.to(z_BTN.dtype), usual_BSN, open_B1N], dim=1)
-        streets_BNN = weigh_sources(streets, valid_BTN.any(dim=1))
-        slot_B, weekday_B = batch.slot_BS[:, last], batch.weekday_BS[:, last]
-        return features_BSN.transpose(1, 2), slot_B, weekday_B, streets_BNN
-
     def forward(
-        self, features_BNF: Tensor, slot_B: Tensor, weekday_B: Tensor, streets_BNN: Tensor
+        self,
+        features_BNF: Tensor,
+        slot_B: Tensor,
+        weekday_B: Tensor,
+        streets_BNN: Tensor,
+        weekday_share_7: Tensor,
     ) -> Tensor:
         """Quantiles of the scaled values, in rising order: (B, H, N, Q)."""
         b, n, _ = features_BNF.shape
-        mean_E = self.weekday_share_7 @ self.weekday_embedding_7E
+        mean_E = weekday_share_7 @ self.weekday_embedding_7E
         known_BE = self.weekday_embedding_7E[weekday_B.clamp(min=0)]
         weekday_BE = torch.where((weekday_B < 0).unsqueeze(-1), mean_E, known_BE)
         context_BNX = torch.cat(
@@ -181,16 +194,124 @@ class DirectNet(nn.Module):
         upper_BNH = middle_BNH + nn.functional.softplus(raw_BNHQ[..., 2])
         return torch.stack([lower_BNH, middle_BNH, upper_BNH], dim=-1).transpose(1, 2)
 
+
+class DirectNet(DirectMember):
+    """Our forecast network: one or several members, which see the same and are averaged.
+
+    It is its own first member.
+
+    Args:
+        config: sizes.
+        adjacency_NN: the streets between the sensors, 0 to 1; zeros where none are known.
+        generator: draws the initial parameters.
+    """
+
+    value_mean: Tensor
+    value_std: Tensor
+    weekday_share_7: Tensor
+    adjacency_NN: Tensor
+    profile_SN: Tensor
+    quantiles_Q: Tensor
+
+    def __init__(
+        self, config: DirectConfig, adjacency_NN: Tensor, generator: torch.Generator
+    ) -> None:
+        super().__init__(config, generator)
+        self.others = nn.ModuleList(
+            DirectMember(config, generator) for _ in range(config.members - 1)
+        )
+        for name, value in (
+            ("value_mean", torch.zeros(())),
+            ("value_std", torch.ones(())),
+            ("weekday_share_7", torch.full((7,), 1 / 7)),
+            ("adjacency_NN", adjacency_NN.float().clone()),
+            ("profile_SN", torch.zeros(config.steps_per_day, config.num_sensors)),
+            ("quantiles_Q", torch.tensor(QUANTILES)),
+        ):
+            self.register_buffer(name, value)
+
+    def set_scale(self, scale: Scale, profile_SN: Tensor) -> None:
+        """Fix the scale, the usual weekdays, and each sensor's usual day (in the data's unit)."""
+        self.value_mean.fill_(scale.mean)
+        self.value_std.fill_(scale.std)
+        self.weekday_share_7.copy_(torch.tensor(scale.weekday_share))
+        self.profile_SN.copy_((profile_SN - scale.mean) / scale.std)
+
+    def inputs(self, batch: WindowBatch, adjacency: Tensor | None = None) -> tuple[Tensor, ...]:
+        """What the network takes of a batch: features_BNF, slot_B, weekday_B, streets_BNN.
+
+        Args:
+            batch: the windows.
+            adjacency: an edited street network, (N, N) or (B, N, N); None for the trained one.
+        """
+        last = self.config.history - 1
+        usual_BSN = self.profile_SN[batch.slot_BS]
+        z_BTN = (batch.history_BTN - self.value_mean) / self.value_std
+        valid_BTN = batch.history_valid_BTN
+        z_BTN = torch.where(valid_BTN, z_BTN, usual_BSN[:, : last + 1])
+        streets = self.adjacency_NN if adjacency is None else adjacency
+        open_B1N = open_share(streets, self.adjacency_NN).expand(len(batch), -1).unsqueeze(1)
+        features_BSN = torch.cat(
+            [
+                z_BTN,
+                valid_BTN.to(z_BTN.dtype),
+                usual_BSN,
+                *self._earlier_features(batch),
+                open_B1N,
+            ],
+            dim=1,
+        )
+        streets_BNN = weigh_sources(streets, valid_BTN.any(dim=1))
+        slot_B, weekday_B = batch.slot_BS[:, last], batch.weekday_BS[:, last]
+        return features_BSN.transpose(1, 2), slot_B, weekday_B, streets_BNN
+
+    def _earlier_features(self, batch: WindowBatch) -> tuple[Tensor, ...]:
+        """Mean deviation from the usual day before the history, and how much was heard: (B, K, N).
+
+        A batch that does not reach so far back is as one in which nothing was heard.
+        """
+        config = self.config
+        if not config.earlier:
+            return ()
+        b, _, n = batch.history_BTN.shape
+        shape = (b, config.earlier // config.earlier_mean, config.earlier_mean, n)
+        if batch.earlier_BPN is None or batch.earlier_valid_BPN is None:
+            nothing_BKN = batch.history_BTN.new_zeros(b, shape[1], n)
+            return nothing_BKN, nothing_BKN
+        back_P = torch.arange(-config.earlier, 0, device=batch.slot_BS.device)
+        slot_BP = (batch.slot_BS[:, :1] + back_P) % config.steps_per_day
+        z_BPN = (batch.earlier_BPN[:, -config.earlier :] - self.value_mean) / self.value_std
+        valid_BPN = batch.earlier_valid_BPN[:, -config.earlier :]
+        off_BPN = torch.where(valid_BPN, z_BPN - self.profile_SN[slot_BP], 0.0)
+        count_BKN = valid_BPN.to(z_BPN.dtype).view(shape).sum(dim=2)
+        mean_BKN = off_BPN.view(shape).sum(dim=2) / count_BKN.clamp(min=1)
+        return mean_BKN, count_BKN / config.earlier_mean
+
+    def forward(  # type: ignore[override]
+        self, features_BNF: Tensor, slot_B: Tensor, weekday_B: Tensor, streets_BNN: Tensor
+    ) -> Tensor:
+        """Each member's quantiles of the scaled values: (M, B, H, N, Q)."""
+        given = (features_BNF, slot_B, weekday_B, streets_BNN, self.weekday_share_7)
+        return torch.stack([super().forward(*given), *(other(*given) for other in self.others)])
+
     def unscale(self, values: Tensor) -> Tensor:
         """Values in the data's own unit."""
         return values.float() * self.value_std + self.value_mean
 
     def forecast(self, batch: WindowBatch, adjacency: Tensor | None = None) -> Forecast:
         """The forecast of a batch with its own, not yet calibrated band, in the data's unit."""
-        lower, middle, upper = self.unscale(self(*self.inputs(batch, adjacency))).unbind(-1)
+        scaled_BHNQ = self(*self.inputs(batch, adjacency)).mean(dim=0)
+        lower, middle, upper = self.unscale(scaled_BHNQ).unbind(-1)
         return Forecast(middle, lower, upper)
 
     def objective(self, output: Tensor, batch: WindowBatch) -> Tensor:
         """Pinball loss, in the data's own unit; the median's share is the absolute error."""
         truth_BHN, valid_BHN = batch.truth_BHN, batch.truth_valid_BHN
-        return pinball_loss(self.unscale(output), truth_BHN, valid_BHN, self.quantiles_Q)
+        quantiles = self.unscale(output)
+        losses = [
+            pinball_loss(quantiles[..., i : i + 1], truth_BHN, valid_BHN, self.quantiles_Q[i])
+            for i in range(len(QUANTILES))
+        ]
+        weight = self.config.tails
+        total = losses[1] + weight * (losses[0] + losses[2])
+        return total / (self.config.members * (1 + 2 * weight))

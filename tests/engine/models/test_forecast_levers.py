@@ -16,7 +16,8 @@ from engine.models.forecast_windows import WindowSet
 @pytest.fixture
 def batch():
     values = np.arange(40, dtype=np.float32).reshape(20, 2) + 1
-    return WindowSet(values, values > 0, TimeAxis.counted(20, 20, 24, 6), 4, 2).batch(np.arange(2))
+    axis = TimeAxis.counted(20, 20, 24, 6)
+    return WindowSet(values, values > 0, axis, 4, 2, earlier=3).batch(np.array([0, 9]))
 
 
 def _equal(a, b):
@@ -43,6 +44,8 @@ def test_silent_sensor_has_no_history(batch):
     assert not silent.history_valid_BTN[:, :, 0].any()
     assert silent.history_valid_BTN[:, :, 1].all()
     assert silent.history_BTN[:, :, 0].abs().sum() == 0
+    assert silent.earlier_valid_BPN[1].tolist() == [[False, True]] * 3
+    assert silent.earlier_BPN[:, :, 0].abs().sum() == 0
     assert torch.equal(silent.truth_valid_BHN, batch.truth_valid_BHN)
 
 

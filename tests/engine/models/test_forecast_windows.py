@@ -71,3 +71,23 @@ def test_nothing_that_varies_is_refused():
     windows = WindowSet(values, values > 0, TimeAxis.counted(9, 0, 24), 1, 1)
     with pytest.raises(SensorError, match="no valid value that varies"):
         Scale.of(windows)
+
+
+def test_earlier_steps_do_not_move_the_windows():
+    plain, reaching = WindowSet.of(_series(), 4, 3), WindowSet.of(_series(), 4, 3, earlier=3)
+    assert len(plain) == len(reaching)
+    batch = reaching.batch(np.array([1, 9]))
+    assert batch.history_BTN[:, 0, 0].tolist() == [2, 18]
+    assert batch.earlier_valid_BPN[0, :, 0].tolist() == [False, False, True]  # before the series
+    assert batch.earlier_BPN[0, :, 0].tolist() == [0, 0, 0]
+    assert batch.earlier_BPN[1, :, 0].tolist() == [12, 14, 16]
+
+
+def test_earlier_steps_of_the_window_ahead():
+    series = _series()
+    last = WindowSet.ahead_of(series, 4, 3, earlier=2).last()
+    assert last.earlier_BPN[0, :, 0].tolist() == [48, 50]
+    assert last.history_BTN[0, :, 0].tolist() == [52, 54, 56, 58]
+    short = WindowSet.ahead_of(series.part(0, 5), 4, 3, earlier=2).last()
+    assert short.earlier_valid_BPN[0, :, 0].tolist() == [False, True]
+    assert short.history_BTN[0, :, 0].tolist() == [2, 4, 6, 8]

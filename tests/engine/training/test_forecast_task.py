@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from engine.domain.sensors import SensorSeries, TimeAxis
+from engine.errors import InputError
 from engine.models.forecast_windows import WindowSet
 from engine.models.himnet.objective import teacher_probability
 from engine.training.forecast import (
@@ -52,6 +55,20 @@ def test_streets_close_and_sensors_fall_silent(windows):
     silent = ~batch.windows.history_valid_BTN.any(dim=1)
     assert silent.any() and not silent.all()
     assert batch.windows.truth_valid_BHN.all()  # what is silent is still asked for
+
+
+def test_silent_sensor_was_silent_before(windows):
+    reaching = replace(windows[0], earlier=5)
+    network = build_network("ours", reaching, 0, None, {"earlier": 4, "earlier_mean": 2})
+    batch = StreetTask(network, reaching, windows[1]).batch(np.arange(10, 40), _rngs(30)).windows
+    silent = ~batch.history_valid_BTN.any(dim=1)
+    assert silent.any()
+    assert torch.equal(~batch.earlier_valid_BPN.any(dim=1), silent)
+
+
+def test_unknown_size_is_refused(windows):
+    with pytest.raises(InputError, match="unknown size"):
+        build_network("ours", windows[0], 0, None, {"width": 3})
 
 
 def test_teacher_draws_follow_the_probability(windows):
@@ -127,6 +144,17 @@ def test_recipe_counts_epochs(tmp_path):
     assert recipe.start == (0, -1)
 
 
+def test_method_may_have_its_own_end_and_sizes(tmp_path):
+    own = "[methods.paper]\nrefit = false\nheld_out_steps = 12\nnetwork = {hidden = 8}\n"
+    path = tmp_path / "x.toml"
+    path.write_text(RECIPE + own)
+    recipe = read_forecast_recipe(path)
+    assert (recipe.held_out_steps("paper"), recipe.held_out_steps("stid")) == (12, 30)
+    assert (recipe.is_refitted("paper"), recipe.is_refitted("stid")) == (False, True)
+    assert (recipe.sizes("paper"), recipe.sizes("stid")) == ({"hidden": 8}, {})
+    assert recipe.settings("paper", 64, 0).steps == 2
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -136,8 +164,6 @@ def test_recipe_counts_epochs(tmp_path):
     ],
 )
 def test_unusable_recipe(tmp_path, old, new, message):
-    from engine.errors import InputError
-
     path = tmp_path / "x.toml"
     path.write_text(RECIPE.replace(old, new))
     with pytest.raises(InputError, match=message):

@@ -16,8 +16,11 @@ SMALL = DirectConfig(
 CHAIN = torch.diag(torch.ones(N - 1), 1) + torch.diag(torch.ones(N - 1), -1)
 
 
-def _network(seed=0, streets=CHAIN):
-    network = DirectNet(SMALL, streets, torch.Generator().manual_seed(seed)).eval()
+RICH = replace(SMALL, members=3, heads=2, earlier=6, earlier_mean=3, tails=0.5)
+
+
+def _network(seed=0, streets=CHAIN, config=SMALL):
+    network = DirectNet(config, streets, torch.Generator().manual_seed(seed)).eval()
     network.set_scale(Scale(45, 12, (1 / 7,) * 7), torch.full((24, N), 50.0))
     return network
 
@@ -26,7 +29,7 @@ def _network(seed=0, streets=CHAIN):
 def batch():
     values = np.random.default_rng(0).uniform(20, 70, (40, N)).astype(np.float32)
     axis = TimeAxis.counted(40, 3, 24, start_weekday=4)
-    return WindowSet(values, values > 22, axis, 6, 4).batch(np.arange(3))
+    return WindowSet(values, values > 22, axis, 6, 4, earlier=7).batch(np.array([0, 4, 20]))
 
 
 def test_quantiles_are_in_order_and_in_the_datas_unit(batch):
@@ -65,8 +68,9 @@ def test_silent_sensor_says_nothing(batch):
     assert torch.equal(*forecasts)
 
 
-def test_every_parameter_learns(batch):
-    network = _network()
+@pytest.mark.parametrize("config", [SMALL, RICH])
+def test_every_parameter_learns(batch, config):
+    network = _network(config=config)
     network.objective(network(*network.inputs(batch)), batch).backward()
     assert not [name for name, p in network.named_parameters() if not p.grad.abs().sum() > 0]
 
@@ -93,3 +97,44 @@ def test_edges_are_dropped_in_both_directions():
     assert torch.equal(left[0], CHAIN)
     assert left[3].sum() == 0
     assert 0 < left[1:3].sum() < 2 * CHAIN.sum()
+
+
+def test_members_are_averaged(batch):
+    network = _network(config=RICH)
+    each = network.unscale(network(*network.inputs(batch)))
+    assert len(each) == 3
+    assert not torch.allclose(each[0], each[1])
+    torch.testing.assert_close(network.forecast(batch).middle_BHN, each[..., 1].mean(dim=0))
+
+
+def test_first_member_is_the_network_alone(batch):
+    alone = _network(config=replace(RICH, members=1))
+    given = alone.inputs(batch)
+    assert torch.equal(alone(*given)[0], _network(config=RICH)(*given)[0])
+
+
+def test_hours_before_the_history_count_only_where_asked_for(batch):
+    other = replace(batch, earlier_BPN=batch.earlier_BPN + 10)
+    for config, is_seen in ((RICH, True), (SMALL, False)):
+        network = _network(config=config)
+        before, after = network.forecast(batch).middle_BHN, network.forecast(other).middle_BHN
+        assert torch.equal(before, after) is not is_seen
+
+
+def test_batch_without_the_hours_before_is_as_if_nothing_was_heard(batch):
+    network = _network(config=RICH)
+    unheard = replace(batch, earlier_valid_BPN=torch.zeros_like(batch.earlier_valid_BPN))
+    short = replace(batch, earlier_BPN=None, earlier_valid_BPN=None)
+    assert torch.equal(network.forecast(unheard).middle_BHN, network.forecast(short).middle_BHN)
+
+
+def test_means_before_the_history_by_hand(batch):
+    network = _network(config=RICH)
+    values = torch.full_like(batch.earlier_BPN, 999.0)
+    valid = torch.zeros_like(batch.earlier_valid_BPN)
+    values[:, -6:-3], values[:, -3:] = 62.0, 50.0
+    valid[:, -5:-3] = valid[:, -1:] = True
+    given = replace(batch, earlier_BPN=values, earlier_valid_BPN=valid)
+    features_BSN = network.inputs(given)[0].transpose(1, 2)[:, -5:-1]
+    expected = torch.tensor([1.0, 0.0, 2 / 3, 1 / 3]).view(1, 4, 1).expand_as(features_BSN)
+    torch.testing.assert_close(features_BSN, expected)
