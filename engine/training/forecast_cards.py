@@ -70,8 +70,8 @@ def add_method(
         WeightsError: the file holds something else.
         StorageError: writing failed.
     """
-    chosen = trainers[0].best.eval()
-    final = trainers[-1].averaged.eval() if len(trainers) > 1 else chosen
+    chosen = trainers[0].best.cpu().eval()
+    final = trainers[-1].averaged.cpu().eval() if len(trainers) > 1 else chosen
     stride = max(1, len(held_out) // CALIBRATION_WINDOWS)
     if not isinstance(chosen, Network) or not isinstance(final, Network):
         raise TypeError(type(final).__name__)
