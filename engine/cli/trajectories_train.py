@@ -74,6 +74,8 @@ def run_train(args: argparse.Namespace) -> int:
         learning_rate=args.learning_rate,
         weight_decay=0.01,
         seed=args.seed,
+        # the score is that of a small sample: its noise ends nothing
+        patience=args.steps,
     )
     with Bar("drawing regions", args.regions) as advance:
         sampler = RegionSampler(training, pieces)
