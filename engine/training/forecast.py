@@ -23,6 +23,7 @@ from engine.models.himnet.objective import teacher_probability
 from engine.models.himnet.streets import drop_edges
 from engine.models.stid.network import STID
 from engine.training.forecast_closures import Closure, draw_closures
+from engine.training.forecast_usual import OtherDays
 from engine.training.loop import SCORE, Trainer, TrainingConfig
 
 UNKNOWN_WEEKDAYS = 0.3
@@ -42,17 +43,19 @@ class TrainingBatch:
         windows: the windows.
         streets_BNN: each sample's street network, for the direct network.
         feeds_H: after which steps the decoder is fed the truth, for HimNet.
+        usual_BSN: usual values that hold nothing of these windows, for the direct network.
     """
 
     windows: WindowBatch
     streets_BNN: Tensor | None = None
     feeds_H: Tensor | None = None
+    usual_BSN: Tensor | None = None
 
     def to(self, device: torch.device) -> "TrainingBatch":
         """The same batch on a device."""
-        parts = (self.streets_BNN, self.feeds_H)
-        streets, feeds = (None if part is None else part.to(device) for part in parts)
-        return TrainingBatch(self.windows.to(device), streets, feeds)
+        parts = (self.streets_BNN, self.feeds_H, self.usual_BSN)
+        moved = (None if part is None else part.to(device) for part in parts)
+        return TrainingBatch(self.windows.to(device), *moved)
 
 
 class ForecastTask:
@@ -127,6 +130,7 @@ class StreetTask(ForecastTask):
         self.closures = tuple(closures)
         # batches are made in processes that must not touch the network's device
         self._adjacency_NN = network.adjacency_NN.cpu()
+        self._days = OtherDays.of(train)
 
     def batch(
         self, examples: NDArray[np.int64], rngs: Sequence[np.random.Generator]
@@ -134,9 +138,11 @@ class StreetTask(ForecastTask):
         """Windows, some with outages, each with its own street network."""
         assert isinstance(self.network, DirectNet)
         windows = super().batch(examples, rngs).windows
-        adjacency = self._adjacency_NN
+        adjacency, usual_BSN = self._adjacency_NN, self._days.usual(windows)
         if self.closures:
-            windows, adjacency = draw_closures(windows, adjacency, self.closures, rngs)
+            windows, adjacency, drawn_B = draw_closures(windows, adjacency, self.closures, rngs)
+            all_days_BSN = self._days.all_days(windows)
+            usual_BSN = torch.where(drawn_B[:, None, None], all_days_BSN, usual_BSN)
         n = self.train.num_sensors
         silent_BN = np.stack(
             [rng.random(n) < _share(rng, OUTAGE_WINDOWS, OUTAGE_SENSORS) for rng in rngs]
@@ -150,12 +156,14 @@ class StreetTask(ForecastTask):
         if windows.earlier_valid_BPN is not None:
             before_BPN = windows.earlier_valid_BPN & ~torch.from_numpy(silent_BN).unsqueeze(1)
             windows = replace(windows, earlier_valid_BPN=before_BPN)
-        return TrainingBatch(windows, drop_edges(adjacency, draws_BNN, shares_B))
+        streets_BNN = drop_edges(adjacency, draws_BNN, shares_B)
+        return TrainingBatch(windows, streets_BNN, usual_BSN=usual_BSN)
 
     def loss(self, network: nn.Module, batch: TrainingBatch) -> Tensor:
         """Mean pinball loss, in the data's unit."""
         assert isinstance(self.network, DirectNet)
-        output = network(*self.network.inputs(batch.windows, batch.streets_BNN))
+        given = self.network.inputs(batch.windows, batch.streets_BNN, batch.usual_BSN)
+        output = network(*given)
         return self.network.objective(output, batch.windows)
 
 

@@ -58,10 +58,11 @@ def draw_closures(
     adjacency_NN: Tensor,
     closures: Sequence[Closure],
     rngs: Sequence[np.random.Generator],
-) -> tuple[WindowBatch, Tensor]:
-    """The batch with some windows replaced by those of closures, and each window's streets."""
+) -> tuple[WindowBatch, Tensor, Tensor]:
+    """The batch with some windows replaced by those of closures, their streets, and which."""
     streets_BNN = adjacency_NN.expand(len(windows), -1, -1).clone()
     columns = {k: v.clone() for k, v in vars(windows).items() if v is not None}
+    is_drawn_B = torch.zeros(len(windows), dtype=torch.bool)
     for row, rng in enumerate(rngs):
         if rng.random() >= HOW_OFTEN:
             continue
@@ -71,4 +72,5 @@ def draw_closures(
         for name, column in columns.items():
             column[row] = getattr(other, name)[0]
         streets_BNN[row] = torch.as_tensor(closure.adjacency_NN)
-    return WindowBatch(**columns), streets_BNN
+        is_drawn_B[row] = True
+    return WindowBatch(**columns), streets_BNN, is_drawn_B

@@ -237,25 +237,34 @@ class DirectNet(DirectMember):
         self.weekday_share_7.copy_(torch.tensor(scale.weekday_share))
         self.profile_SN.copy_((profile_SN - scale.mean) / scale.std)
 
-    def inputs(self, batch: WindowBatch, adjacency: Tensor | None = None) -> tuple[Tensor, ...]:
+    def inputs(
+        self,
+        batch: WindowBatch,
+        adjacency: Tensor | None = None,
+        usual_BSN: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
         """What the network takes of a batch: features_BNF, slot_B, weekday_B, streets_BNN.
 
         Args:
             batch: the windows.
             adjacency: an edited street network, (N, N) or (B, N, N); None for the trained one.
+            usual_BSN: usual values in the data's unit; None for the network's own.
         """
         last = self.config.history - 1
-        usual_BSN = self.profile_SN[batch.slot_BS]
+        if usual_BSN is None:
+            scaled_BSN = self.profile_SN[batch.slot_BS]
+        else:
+            scaled_BSN = (usual_BSN - self.value_mean) / self.value_std
         z_BTN = (batch.history_BTN - self.value_mean) / self.value_std
         valid_BTN = batch.history_valid_BTN
-        z_BTN = torch.where(valid_BTN, z_BTN, usual_BSN[:, : last + 1])
+        z_BTN = torch.where(valid_BTN, z_BTN, scaled_BSN[:, : last + 1])
         streets = self.adjacency_NN if adjacency is None else adjacency
         open_B1N = open_share(streets, self.adjacency_NN).expand(len(batch), -1).unsqueeze(1)
         features_BSN = torch.cat(
             [
                 z_BTN,
                 valid_BTN.to(z_BTN.dtype),
-                usual_BSN,
+                scaled_BSN,
                 *self._earlier_features(batch),
                 open_B1N,
             ],

@@ -57,6 +57,17 @@ def test_streets_close_and_sensors_fall_silent(windows):
     assert batch.windows.truth_valid_BHN.all()  # what is silent is still asked for
 
 
+def test_usual_day_holds_nothing_of_its_window(windows):
+    network = build_network("ours", windows[0], 0)
+    batch = StreetTask(network, *windows).batch(np.array([20]), _rngs(1))
+    values, usual = windows[0].values_TN, batch.usual_BSN[0].numpy()
+    for place, others in ((0, [44]), (6, [2, 50]), (8, [4, 52])):  # the same slot, 24 steps a day
+        np.testing.assert_allclose(usual[place], values[others].mean(axis=0), rtol=1e-4)
+    features = network.inputs(batch.windows, batch.streets_BNN, batch.usual_BSN)[0]
+    scaled = (batch.usual_BSN - network.value_mean) / network.value_std
+    assert torch.equal(features[..., 12:22].transpose(1, 2), scaled)
+
+
 def test_silent_sensor_was_silent_before(windows):
     reaching = replace(windows[0], earlier=5)
     network = build_network("ours", reaching, 0, None, {"earlier": 4, "earlier_mean": 2})
