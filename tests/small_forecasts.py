@@ -25,6 +25,7 @@ from engine.models.himnet.network import HimNet, HimNetConfig
 from engine.models.stid.network import STID, STIDConfig
 
 TEST_STEPS = 3 * 288
+EARLIER = 6
 CLOSURE = {"sensors": 10, "same_sign": 0.9, "slope": 0.5, "correlation": 0.8}
 """As if a test closure had gone well: the lever is offered."""
 CHAIN = torch.diag(torch.ones(3), 1) + torch.diag(torch.ones(3), -1)
@@ -37,7 +38,8 @@ def write_small_forecasts(root: Path, city: City) -> Path:
     profile = HistoricalMean.fit(windows)
     generator = torch.Generator().manual_seed(0)
     scale = Scale.of(windows)
-    direct = DirectNet(DirectConfig(4, embedding=4, graph_embedding=3, pool=2), CHAIN, generator)
+    sizes = {"embedding": 4, "graph_embedding": 3, "pool": 2, "members": 2, "heads": 2}
+    direct = DirectNet(DirectConfig(4, **sizes, earlier=EARLIER), CHAIN, generator)
     direct.set_scale(scale, profile.mean_SN)
     published = HimNet(HimNetConfig(4, hidden=6), generator)
     published.set_scale(scale)
@@ -45,9 +47,16 @@ def write_small_forecasts(root: Path, city: City) -> Path:
     plain.set_scale(scale)
     methods = {"ours": direct, "paper": published, "stid": plain}
     methods |= {name: make_baseline(name, profile) for name in BASELINES}
-    last = WindowSet.of(series.part(len(series) - 400, len(series)))
+    last = WindowSet.of(series.part(len(series) - 400, len(series)), earlier=EARLIER)
     bundle = ForecastBundle(
-        SeriesFacts("speed_kmh", "km/h", series.sensors, missing=(), test_steps=TEST_STEPS),
+        SeriesFacts(
+            "speed_kmh",
+            "km/h",
+            series.sensors,
+            missing=(),
+            test_steps=TEST_STEPS,
+            earlier=EARLIER,
+        ),
         profile,
         WeekdayProfile.fit(windows, tuple(range(7))),
         {name: calibrate(method.eval() if hasattr(method, "eval") else method, last, stride=40)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from engine import api
+from engine.api.forecast import cut_window
 from engine.cities import registry
 from engine.cities.registry import open_city
+from engine.cities.street_sensors import read_street_sensors
 from engine.cli import forecast as commands
 from engine.domain import (
     CloseStreets,
@@ -19,6 +21,8 @@ from engine.domain import (
     edit_to_json,
 )
 from engine.errors import EngineError
+from engine.models.forecast_bundle import load_bundle
+from engine.models.forecast_windows import WindowSet
 from tests.small_city import START, write_small_city
 from tests.small_forecasts import TEST_STEPS, write_small_forecasts
 
@@ -214,3 +218,18 @@ def test_edits_travel_as_json():
         ScaleReadings(("a",), -1, 30)
     with pytest.raises(EngineError, match="No sensor"):
         SilenceSensors(())
+
+
+@pytest.mark.parametrize("place", ["first", "middle", "last"])
+def test_window_of_a_moment_is_that_of_the_benchmark(city, root, place):
+    bundle = load_bundle(root / "weights" / "small-forecast.safetensors")
+    series = read_street_sensors(city)
+    facts = bundle.facts
+    windows = WindowSet.of(series, facts.history, facts.horizon, facts.earlier)
+    start = {"first": 0, "middle": 3, "last": len(windows) - 1}[place]
+    wanted = windows.batch(np.array([start]))
+    window = cut_window(series, start + facts.history, bundle)
+    for name, value in vars(wanted).items():
+        assert value.equal(getattr(window, name)), name
+    ahead = cut_window(series, len(series), bundle)
+    assert ahead.earlier_valid_BPN.all() and not ahead.truth_valid_BHN.any()
