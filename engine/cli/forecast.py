@@ -170,7 +170,12 @@ def run_train(args: argparse.Namespace) -> int:
                 settings,
                 place,
                 should_stop.is_set,
-                Extras(recipe.published(args.method), data.closures, args.prefetch),
+                Extras(
+                    recipe.published(args.method),
+                    data.closures,
+                    args.prefetch,
+                    recipe.disturbances(args.method),
+                ),
             )
             _show(trainer, f"{recipe.name}, {args.method}, seed {args.seed}, {name}")
             if should_stop.is_set():

@@ -26,13 +26,29 @@ from engine.training.forecast_closures import Closure, draw_closures
 from engine.training.forecast_usual import OtherDays
 from engine.training.loop import SCORE, Trainer, TrainingConfig
 
-UNKNOWN_WEEKDAYS = 0.3
-"""How often a window does not say which weekday it belongs to."""
-OUTAGE_WINDOWS, OUTAGE_SENSORS = 0.3, 0.15
-"""How many windows have outages, and at most how many of their sensors are silent."""
-CLOSURE_WINDOWS, CLOSURE_EDGES = 0.5, 0.3
-"""How many windows have closed streets, and at most how many of their edges are closed."""
+OUTAGE_SENSORS = 0.15
+"""At most so many of a window's sensors are silent."""
+CLOSURE_EDGES = 0.3
+"""At most so many of a window's edges are closed."""
 VALIDATION_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Disturbances:
+    """In which share of the training windows something is taken away.
+
+    What is never missing in training is not understood when it is; what is often missing costs
+    accuracy where it is there.
+
+    Args:
+        unknown_weekdays: windows that do not say which weekday they belong to.
+        outages: windows in which sensors are silent, for the direct network.
+        closures: windows in which streets are closed, likewise.
+    """
+
+    unknown_weekdays: float = 0.3
+    outages: float = 0.3
+    closures: float = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +82,7 @@ class ForecastTask:
         train: the windows to train on.
         valid: later windows, not trained on, on which epochs are chosen.
         stride: every how many-th of them is looked at.
+        disturbances: how often something is missing.
     """
 
     is_fixed = True
@@ -76,8 +93,10 @@ class ForecastTask:
         train: WindowSet,
         valid: WindowSet,
         stride: int = 1,
+        disturbances: Disturbances = Disturbances(),
     ) -> None:
         self.network: nn.Module = network
+        self.disturbances = disturbances
         self.train, self.valid, self.stride = train, valid, stride
         self.num_examples = len(train)
 
@@ -86,7 +105,9 @@ class ForecastTask:
     ) -> TrainingBatch:
         """Windows; some do not know their weekday, since not every user's data do."""
         windows = self.train.batch(examples)
-        forgets_B = torch.tensor([rng.random() < UNKNOWN_WEEKDAYS for rng in rngs])
+        forgets_B = torch.tensor(
+            [rng.random() < self.disturbances.unknown_weekdays for rng in rngs]
+        )
         weekday_BS = torch.where(forgets_B[:, None], UNKNOWN_WEEKDAY, windows.weekday_BS)
         return TrainingBatch(replace(windows, weekday_BS=weekday_BS))
 
@@ -116,6 +137,7 @@ class StreetTask(ForecastTask):
         valid: later windows, not trained on.
         stride: every how many-th of them is looked at.
         closures: days on which streets were closed; some windows are taken from them.
+        disturbances: how often something is missing.
     """
 
     def __init__(
@@ -125,8 +147,9 @@ class StreetTask(ForecastTask):
         valid: WindowSet,
         stride: int = 1,
         closures: Sequence[Closure] = (),
+        disturbances: Disturbances = Disturbances(),
     ) -> None:
-        super().__init__(network, train, valid, stride)
+        super().__init__(network, train, valid, stride, disturbances)
         self.closures = tuple(closures)
         # batches are made in processes that must not touch the network's device
         self._adjacency_NN = network.adjacency_NN.cpu()
@@ -144,11 +167,10 @@ class StreetTask(ForecastTask):
             all_days_BSN = self._days.all_days(windows)
             usual_BSN = torch.where(drawn_B[:, None, None], all_days_BSN, usual_BSN)
         n = self.train.num_sensors
-        silent_BN = np.stack(
-            [rng.random(n) < _share(rng, OUTAGE_WINDOWS, OUTAGE_SENSORS) for rng in rngs]
-        )
+        outages, cuts = self.disturbances.outages, self.disturbances.closures
+        silent_BN = np.stack([rng.random(n) < _share(rng, outages, OUTAGE_SENSORS) for rng in rngs])
         heard_BTN = windows.history_valid_BTN & ~torch.from_numpy(silent_BN).unsqueeze(1)
-        shares_B = torch.tensor([_share(rng, CLOSURE_WINDOWS, CLOSURE_EDGES) for rng in rngs])
+        shares_B = torch.tensor([_share(rng, cuts, CLOSURE_EDGES) for rng in rngs])
         draws_BNN = torch.from_numpy(
             np.stack([rng.random((n, n), dtype=np.float32) for rng in rngs])
         )

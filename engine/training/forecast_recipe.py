@@ -9,7 +9,8 @@
                        window's history a method may look at too (earlier)
     [streets]          scale_m and threshold of the kernel that turns distances into nearness
     [methods.NAME]     epochs and settings of the loop for paper, ours or stid; its own refit and
-                       held_out_steps; a table, network, of sizes other than the usual ones
+                       held_out_steps; tables of what differs from the usual: network, its
+                       sizes, and disturbances, what is missing in training
 """
 
 import tomllib
@@ -31,6 +32,7 @@ from engine.models.himnet.direct import DirectConfig, DirectNet
 from engine.models.himnet.network import HimNet, HimNetConfig
 from engine.models.stid.network import STID, STIDConfig
 from engine.training.forecast import (
+    Disturbances,
     ForecastTask,
     PublishedRecipe,
     PublishedTask,
@@ -44,7 +46,7 @@ VALIDATION_STRIDE = 3
 VALIDATION_WINDOWS = 200
 """So many windows are looked at in a validation, spread over all; three steps apart at least."""
 METHODS = ("paper", "ours", "stid")
-OWN_SETTINGS = ("sampling", "milestones", "refit", "held_out_steps", "network")
+OWN_SETTINGS = ("sampling", "milestones", "refit", "held_out_steps", "network", "disturbances")
 """What a method's table holds beside the settings of the loop."""
 
 
@@ -93,6 +95,17 @@ class ForecastRecipe:
     def sizes(self, method: str) -> dict[str, Any]:
         """Sizes of a method's network that are not the usual ones."""
         return dict(self.methods.get(method, {}).get("network", {}))
+
+    def disturbances(self, method: str) -> Disturbances:
+        """How often something is missing in a method's training.
+
+        Raises:
+            InputError: the recipe names something else.
+        """
+        try:
+            return Disturbances(**self.methods.get(method, {}).get("disturbances", {}))
+        except TypeError as error:
+            raise InputError("The recipe has an unknown disturbance.", str(error)) from error
 
     def _of_method(self, method: str, name: str, default: Any) -> Any:  # noqa: ANN401 - plain value
         """A method's own setting, else the series'."""
@@ -222,11 +235,13 @@ class Extras:
         published: HimNet's optimiser and schedule.
         closures: days with closed streets, which our network learns from.
         workers: processes that make batches ahead.
+        disturbances: how often something is missing, for all but HimNet.
     """
 
     published: PublishedRecipe = field(default_factory=PublishedRecipe)
     closures: Sequence[Closure] = ()
     workers: int = 0
+    disturbances: Disturbances = field(default_factory=Disturbances)
 
 
 def build_trainer(
@@ -254,8 +269,9 @@ def build_trainer(
     if isinstance(network, HimNet):
         task = PublishedTask(network, train, valid, stride)
         return PublishedTrainer(task, settings, extras.published, folder, should_stop)
+    missing = extras.disturbances
     if isinstance(network, DirectNet):
-        streets = StreetTask(network, train, valid, stride, extras.closures)
+        streets = StreetTask(network, train, valid, stride, extras.closures, missing)
         return Trainer(streets, settings, folder, should_stop, extras.workers)
-    plain = ForecastTask(network, train, valid, stride)
+    plain = ForecastTask(network, train, valid, stride, missing)
     return Trainer(plain, settings, folder, should_stop, extras.workers)

@@ -15,7 +15,12 @@ from engine.training.forecast import (
     PublishedTask,
     StreetTask,
 )
-from engine.training.forecast_recipe import build_network, build_trainer, read_forecast_recipe
+from engine.training.forecast_recipe import (
+    Extras,
+    build_network,
+    build_trainer,
+    read_forecast_recipe,
+)
 from engine.training.loop import TrainingConfig
 
 N = 4
@@ -164,6 +169,22 @@ def test_method_may_have_its_own_end_and_sizes(tmp_path):
     assert (recipe.is_refitted("paper"), recipe.is_refitted("stid")) == (False, True)
     assert (recipe.sizes("paper"), recipe.sizes("stid")) == ({"hidden": 8}, {})
     assert recipe.settings("paper", 64, 0).steps == 2
+
+
+def test_recipe_says_what_is_missing_in_training(tmp_path, windows):
+    path = tmp_path / "x.toml"
+    path.write_text(RECIPE + "disturbances = {unknown_weekdays = 0, outages = 0, closures = 0}\n")
+    recipe = read_forecast_recipe(path)
+    assert recipe.disturbances("paper").closures > 0
+    network = build_network("ours", windows[0], 0, torch.ones(N, N))
+    missing = recipe.disturbances("stid")
+    run = build_trainer(network, *windows, QUICK, extras=Extras(disturbances=missing))
+    batch = run.task.batch(np.arange(30), _rngs(30))
+    assert (batch.windows.weekday_BS >= 0).all() and batch.windows.history_valid_BTN.all()
+    assert torch.equal(batch.streets_BNN, torch.ones(30, N, N))
+    path.write_text(RECIPE + "disturbances = {noise = 1}\n")
+    with pytest.raises(InputError, match="unknown disturbance"):
+        read_forecast_recipe(path).disturbances("stid")
 
 
 @pytest.mark.parametrize(
