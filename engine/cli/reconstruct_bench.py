@@ -40,7 +40,12 @@ def add_bench(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     command.add_argument("--train", type=Path, help="frames that imputers are trained on, .npz")
     command.add_argument("--epochs", type=int, default=EPOCHS, help="of the imputers")
     command.add_argument("--num-frames", type=int, help="only the first frames, for a quick look")
-    command.add_argument("--every", type=int, default=1, help="score each such frame only")
+    command.add_argument(
+        "--every",
+        type=int,
+        default=1,
+        help="score each such frame only; a factor of the frames a day would see the same hours",
+    )
     command.add_argument("--json", type=Path, help="file to write the figures to")
     command.add_argument("--plot", type=Path, help="picture to draw, .png, .svg or .pdf")
     command.set_defaults(run=run_bench)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.cli.reconstruct import add_device, load_system, read_series
+from engine.errors import InputError
 
 
 def add_bench(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -40,7 +41,7 @@ def run_bench(args: argparse.Namespace) -> int:
     report = measure_speed(
         system, series, args.steps, args.ancestral_steps, args.compared_frames
     ).to_json()
-    sizes = [int(size) for size in args.sweep.split(",") if size]
+    sizes = _sizes(args.sweep)
     one = middle_frame(system, series)
     rows = [row.to_json() for row in sweep_batches(system, one, args.steps, sizes)]
     if args.json:
@@ -53,6 +54,13 @@ def run_bench(args: argparse.Namespace) -> int:
     if rows:
         Console().print(_sweep_table(rows))
     return 0
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        return [int(size) for size in text.split(",") if size]
+    except ValueError as error:
+        raise InputError("Batch sizes are whole numbers.", text, "Use as 8,64,512.") from error
 
 
 def _sweep_table(rows: list[dict[str, float | int | str | None]]) -> Table:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from engine.diffusion.fewstep import straight_step, straight_times
+from engine.errors import InputError
 from engine.models.diffrecon.ours.condition import Condition
 from engine.models.diffrecon.ours.networks import MeanEstimate, fine_of, project_residual
 from engine.models.diffrecon.ours.objective import Networks
@@ -69,7 +70,12 @@ def sweep_batches(
 
     Yields:
         A :class:`SweepRow` for each arithmetic and size.
+
+    Raises:
+        InputError: a size is not positive.
     """
+    if min(sizes, default=1) < 1:
+        raise InputError("A batch needs at least one sample.", str(min(sizes)))
     device = system.device
     condition = system.condition(one)
     mean = system.means(condition)[0]
@@ -77,7 +83,7 @@ def sweep_batches(
     if device.type == "cuda":
         peaks["bf16"] = peaks["bf16, recorded"] = _peak_flops(device, torch.bfloat16)
     for size in sizes:
-        batch = _Batch(system.members[0], condition, repeat_mean(mean, size), evaluations)
+        batch = BatchSampler(system.members[0], condition, repeat_mean(mean, size), evaluations)
         generator = torch.Generator(device).manual_seed(size)
         noise = torch.randn(size, *mean.fine.shape[1:], generator=generator, device=device)
         operations = _operations(batch, noise)
@@ -103,8 +109,15 @@ def sweep_batches(
 
 
 @dataclass(frozen=True, eq=False)
-class _Batch:
-    """Samples of one frame that are drawn together."""
+class BatchSampler:
+    """Samples of one frame that are drawn together.
+
+    Args:
+        member: trained networks.
+        condition: of the frame.
+        mean: of the frame, repeated for each sample.
+        evaluations: denoiser evaluations a sample.
+    """
 
     member: Networks
     condition: Condition
@@ -149,7 +162,7 @@ def _record(sample: Sampler, noise: Tensor) -> Sampler:
     return replay
 
 
-def _operations(batch: _Batch, noise: Tensor) -> int:
+def _operations(batch: BatchSampler, noise: Tensor) -> int:
     """Floating-point operations of all evaluations, as torch counts them."""
     from torch.utils.flop_counter import FlopCounterMode
 

@@ -139,10 +139,14 @@ def test_bench_compares_all_methods_on_all_masks(folder):
 def test_bench_sample_reports_speed(folder, capsys):
     words = ("bench", "sample", "--weights", folder / "small.safetensors", "--field")
     words += (folder / "valid.npz", "--ancestral-steps", 20, "--compared-frames", 1)
-    assert run(*words, "--steps", 2, "--threads", 1, "--json") == 0
+    words += ("--steps", 2, "--threads", 1, "--sweep", "4,8", "--json")
+    assert run(*words) == 0
     report = json.loads(capsys.readouterr().out)
+    assert [row["samples"] for row in report["sweep"]] == [4, 8]
     assert report["speed_up"] > 1
     assert 0 < report["achieved_flops"] < 10 * report["peak_flops"]
+    assert run(*words, "--device", "nowhere") == 2
+    assert "no device 'nowhere'" in capsys.readouterr().err
 
 
 PAPER = (
