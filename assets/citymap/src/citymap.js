@@ -282,11 +282,12 @@ export class CityMap {
 
   #homeCamera() { return this.scene.cameraFor(this.payload.bounds, this.is3d ? PITCH_3D : 0, this.is3d ? BEARING_3D : 0, this.#margins()); }
 
-  /** Room for titles above and buttons on the right, where the map is large enough to spare it. */
+  /** Room for the legend above and the buttons on the right, where the map is large enough to spare it. */
   #margins() {
     const {cols, rows} = arrange(this.mode.viewIds.length), width = this.host.clientWidth / cols, height = this.host.clientHeight / rows;
-    const side = cols > 1 ? 10 : Math.min(60, width * 0.06), columns = this.is3d && this.topology ? height * 0.08 : 0;
-    return {left: side, right: side, top: (cols > 1 && height > 340 ? 60 : 14) + columns, bottom: Math.min(30, height * 0.06)};
+    const left = cols > 1 ? 10 : Math.min(24, width * 0.06), right = cols > 1 ? 10 : width > 320 ? 58 : left;
+    const columns = this.is3d && this.topology ? height * 0.08 : 0;
+    return {left, right, top: (height > 340 ? 66 : 14) + columns, bottom: Math.min(30, height * 0.06)};
   }
 
   /** Until the user moves the map, it keeps showing the whole city at any size. */

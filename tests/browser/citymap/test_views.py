@@ -189,3 +189,18 @@ def test_a_screen_line_is_drawn_by_mouse_and_by_keyboard(serve, page):
     driver.press("?")
     assert "set it there" in page.get_by_role("dialog", name="Keys").inner_text()
     driver.assert_alive()
+
+
+def test_nothing_covers_the_city(serve, page):
+    page.set_viewport_size({"width": 520, "height": 700})
+    driver = MapDriver.open(page, serve(APP), map="mask", n=N)
+    west, south, east, north = driver.ask("map.payload.bounds")
+    left, top = driver.ask(f"map.scene.project([{west}, {north}])")
+    right, bottom = driver.ask(f"map.scene.project([{east}, {south}])")
+    box = page.locator(".map").bounding_box()
+    controls = page.locator(".controls").bounding_box()
+    legend = page.locator(".card").first.bounding_box()
+    assert box["x"] + right < controls["x"]
+    assert box["y"] + top > legend["y"] + legend["height"]
+    assert left > 0 and bottom < box["height"]
+    assert right - left > 0.6 * box["width"]
