@@ -47,6 +47,9 @@ def add_bench(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
         help="score each such frame only; a factor of the frames a day would see the same hours",
     )
     command.add_argument("--json", type=Path, help="file to write the figures to")
+    command.add_argument(
+        "--card", action="store_true", help="keep the figures on the weights' card, by seed"
+    )
     command.add_argument("--plot", type=Path, help="picture to draw, .png, .svg or .pdf")
     command.set_defaults(run=run_bench)
 
@@ -74,10 +77,23 @@ def run_bench(args: argparse.Namespace) -> int:
         figures.setdefault(mask, {})[method] = row
         if args.json:
             write_atomically(args.json, json.dumps(figures, indent=2).encode())
+    if args.card:
+        _keep_on_card(args, figures)
     if args.plot:
         plot_errors(figures, args.plot)
     Console().print(_table(figures))
     return 0
+
+
+def _keep_on_card(args: argparse.Namespace, figures: "dict[str, dict[str, Row]]") -> None:
+    from engine.models.installed import find_weights
+    from engine.models.weights import write_atomically
+
+    path = find_weights(args.weights).with_suffix(".json")
+    card = json.loads(path.read_text("utf-8"))
+    kept = card.setdefault("benchmark", {})
+    kept[str(args.seed)] = {"every": args.every, "masks": figures}
+    write_atomically(path, f"{json.dumps(card, indent=2)}\n".encode())
 
 
 def _read_frames(args: argparse.Namespace, system: "Reconstructor") -> "FlowSeries":

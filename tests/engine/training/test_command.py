@@ -13,6 +13,7 @@ import pytest
 
 from engine.cli import reconstruct, reconstruct_bench, sample, train
 from engine.errors import FieldError, InputError, WeightsError
+from engine.models.diffrecon.ours.system import load_reconstructor
 from tests.engine.models.small_flows import small_series
 
 ROOT = Path(__file__).parents[3]
@@ -118,10 +119,13 @@ def test_bench_compares_all_methods_on_all_masks(folder):
     out = folder / "bench.json"
     words = ("bench", "reconstruct", "--weights", folder / "small.safetensors", "--field")
     words += (folder / "valid.npz", "--masks", "fix40,quarter", "--num-frames", 4, "--json", out)
-    words += ("--plot", folder / "bench.png")
+    words += ("--plot", folder / "bench.png", "--card", "--seed", 3)
     assert run(*words, "--samples", 4, "--steps", 2) == 0
     figures = json.loads(out.read_text())
     assert set(figures) == {"fix40", "quarter"}
+    card = json.loads((folder / "small.json").read_text())
+    assert card["benchmark"] == {"3": {"every": 1, "masks": figures}}
+    load_reconstructor(folder / "small.safetensors")  # the card is still that of the weights
     assert (folder / "bench.png").read_bytes().startswith(b"\x89PNG")
     for methods in figures.values():
         names = {"ours", "historical-share", "historical-mean", "nearest", "bicubic"}
