@@ -2,43 +2,16 @@
 
 from datetime import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.cities.registry import open_city
-from engine.compute.handle import JobHandle
-from engine.compute.jobs import JobState
-from engine.compute.runner import find_function
-from engine.compute.service import ComputeService
 from engine.errors import EngineError
+from tests.pages.inline_jobs import run_jobs_inline
 from tests.small_forecasts import write_small_forecasts
 
 APP = str(Path(__file__).parents[2] / "app.py")
-
-
-class Inline:
-    """Runs each job when it is submitted, and remembers what was asked."""
-
-    def __init__(self):
-        self.scenarios = []
-        self.error = None
-
-    def submit(self, job):
-        self.scenarios.append(job.request)
-        handle = JobHandle(f"job{len(self.scenarios)}", job, lambda _: 0, lambda _: None)
-        steps = find_function(job.function)(job.request, SimpleNamespace())
-        try:
-            if self.error is not None:
-                raise self.error
-            while True:
-                next(steps)
-        except StopIteration as end:
-            handle.change(end.value, state=JobState.DONE, fraction=1.0)
-        except EngineError as error:
-            handle.change(state=JobState.FAILED, error=error)
-        return handle
 
 
 @pytest.fixture
@@ -46,9 +19,7 @@ def jobs(small_data, data, monkeypatch):
     """The small city has forecasts, and jobs run at once."""
     if not (small_data / "weights" / "small-forecast.safetensors").exists():
         write_small_forecasts(small_data / "weights", open_city("small"))
-    inline = Inline()
-    monkeypatch.setattr(ComputeService, "submit", lambda self, job: inline.submit(job))
-    return inline
+    return run_jobs_inline(monkeypatch)
 
 
 def run(city="small"):

@@ -3,7 +3,6 @@
 import base64
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,41 +11,13 @@ from streamlit.testing.v1 import AppTest
 from engine import api
 from engine.cities import registry
 from engine.cities.registry import open_city
-from engine.compute.handle import JobHandle
-from engine.compute.jobs import JobState
-from engine.compute.runner import find_function
-from engine.compute.service import ComputeService
 from engine.errors import EngineError
+from tests.pages.inline_jobs import run_jobs_inline
 from tests.small_city import START, write_small_city
 from tests.small_weights import write_small_weights
 
 APP = str(Path(__file__).parents[2] / "app.py")
 PAINTED = "sensors-map-small"
-
-
-class Inline:
-    """Runs each job when it is submitted, and remembers what was asked."""
-
-    def __init__(self):
-        self.scenarios = []
-        self.error = None
-
-    def submit(self, job):
-        self.scenarios.append(job.request)
-        handle = JobHandle(f"job{len(self.scenarios)}", job, lambda _: 0, lambda _: None)
-        context = SimpleNamespace(device="cpu", raise_if_cancelled=lambda: None)
-        steps = find_function(job.function)(job.request, context)
-        try:
-            if self.error is not None:
-                raise self.error
-            while True:
-                step = next(steps)
-                handle.change(state=JobState.RUNNING, estimate=step.estimate, message=step.message)
-        except StopIteration as end:
-            handle.change(end.value, state=JobState.DONE, fraction=1.0)
-        except EngineError as error:
-            handle.change(state=JobState.FAILED, error=error)
-        return handle
 
 
 def maps(page):
@@ -58,9 +29,7 @@ def jobs(small_data, data, monkeypatch):
     """The small city has weights, and jobs run at once."""
     if not (small_data / "weights").exists():
         write_small_weights(small_data / "weights", open_city("small"))
-    inline = Inline()
-    monkeypatch.setattr(ComputeService, "submit", lambda self, job: inline.submit(job))
-    return inline
+    return run_jobs_inline(monkeypatch)
 
 
 def run(city="small"):

@@ -1,4 +1,5 @@
 /** The frame that all kinds of map share: canvas, controls, legends, table twin, status, keyboard. */
+import {ARROWS} from './keys.js';
 import {element} from './dom.js';
 import {readDescription} from './description.js';
 import {Gestures} from './gestures.js';
@@ -413,7 +414,7 @@ export class CityMap {
   }
 
   #cameraKey(event) {
-    const arrow = {ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0]}[event.key];
+    const arrow = ARROWS[event.key];
     if (arrow) {
       if (event.shiftKey && !this.mode.painter) this.turnBy(-arrow[1] * 10, arrow[0] * 15);
       else this.panBy(arrow[0] * 80, arrow[1] * 80);

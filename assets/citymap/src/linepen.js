@@ -1,7 +1,8 @@
+import {ARROWS} from './keys.js';
+
 /** Draws one straight line on the ground: a screen line, across which trips are counted. */
 const SHORTEST_PX = 8;
 const STEP_PX = 12;
-const ARROWS = {ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0]};
 
 /** The last line of each map, by its key: outlives a switch to another page and back. */
 const drawn = new Map();

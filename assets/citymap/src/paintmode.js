@@ -1,4 +1,5 @@
 /** A map that is painted: cells, streets, or both. */
+import {ARROWS} from './keys.js';
 import {PathLayer} from '@deck.gl/layers';
 import {CellSheet} from './cells.js';
 import {BLOCKED, BLOCKED_COLOR, Scale, formatCount, formatNumber, formatPosition} from './colors.js';
@@ -277,10 +278,10 @@ export class PaintMode {
       if (lower === 'y') { this.redo(); return true; }
       return false;
     }
-    const arrow = {ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1]}[key];
+    const arrow = ARROWS[key];
     if (arrow) {
       if (!painter.paints) return false;
-      painter.moveCursor(...arrow, event.shiftKey);
+      painter.moveCursor(arrow[1], arrow[0], event.shiftKey);
       return true;
     }
     const {painting} = document;

@@ -1,4 +1,5 @@
 /** One to four linked views of the same cells, over time if there are frames. */
+import {ARROWS} from './keys.js';
 import {CellSheet, firstColumnHit} from './cells.js';
 import {Scale, formatPosition} from './colors.js';
 import {legendCard} from './furniture.js';
@@ -174,9 +175,9 @@ export class ViewMode {
 
   key(event) {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return false;
-    const arrow = {ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1]}[event.key];
+    const arrow = ARROWS[event.key];
     if (arrow) {
-      this.cursor = this.topology.move(this.cursor, ...arrow);
+      this.cursor = this.topology.move(this.cursor, arrow[1], arrow[0]);
       this.#outline('cursor', this.cursor);
       this.map.announce(`${this.placeText(this.cursor)}. ${this.valuesText(this.cursor)}`);
       this.map.table?.reveal(this.cursor);
