@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from engine.cli.forecast_merge import add_merge
 from engine.errors import InputError, JobCancelledError, SensorError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     run.add_argument("--out", type=Path, required=True, help="forecast to write, .npz")
     run.set_defaults(run=run_forecast)
 
+    add_merge(commands)
     assess = commands.add_parser(
         "assess", help="measure all methods on a city's last days and write it on the weights' card"
     )

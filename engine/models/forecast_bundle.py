@@ -117,8 +117,13 @@ def make_network(name: str, sizes: Mapping[str, Any], num_sensors: int) -> Netwo
     raise WeightsError("The card names an unknown method.", name)
 
 
-def save_bundle(path: Path, bundle: ForecastBundle) -> None:
+def save_bundle(path: Path, bundle: ForecastBundle, *, half: bool = False) -> None:
     """Write all methods to ``path`` (``*.safetensors``) and the card beside it.
+
+    Args:
+        path: the weight file.
+        bundle: what to write.
+        half: keep the networks' parameters with 16 bits, in half the space.
 
     Raises:
         StorageError: writing failed.
@@ -132,6 +137,8 @@ def save_bundle(path: Path, bundle: ForecastBundle) -> None:
         tensors[f"{name}.{MARGIN}"] = banded.margin_2HN
         if isinstance(banded.method, Network):
             state = banded.method.state_dict()
+            if half:
+                state |= {key: p.half() for key, p in banded.method.named_parameters()}
             tensors |= {f"{name}.{key}": value for key, value in state.items()}
             sizes[name] = asdict(banded.method.config)
     card = {**bundle.card, "kind": "forecast", "series": asdict(bundle.facts), "methods": sizes}

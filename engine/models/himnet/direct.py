@@ -15,17 +15,20 @@ See the package docstring for the shape legend; S = T + H, P earlier steps, M ne
 
 # ruff: noqa: N815 - fields carry shape suffixes like all tensors here
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
+from engine.errors import WeightsError
 from engine.models.dropout import SeededDropout
 from engine.models.forecast_windows import Forecast, Scale, WindowBatch
 from engine.models.himnet.meta import MetaLinear, Reassociated
 from engine.models.himnet.objective import pinball_loss
 from engine.models.himnet.recurrent import learn_graph
 from engine.models.himnet.streets import open_share, weigh_sources
+from engine.models.stid.network import STID, STIDConfig
 
 QUANTILES = (0.05, 0.5, 0.95)
 
@@ -49,6 +52,7 @@ class DirectConfig:
         heads: of the attention between sensors; 0 does without.
         members: M, networks whose quantiles are averaged.
         tails: weight of each outer quantile's loss; the median's is 1.
+        plain: STID networks that move the middle; they are trained apart, see :func:`blend`.
     """
 
     num_sensors: int
@@ -65,6 +69,7 @@ class DirectConfig:
     heads: int = 0
     members: int = 1
     tails: float = 1.0
+    plain: int = 0
 
     @property
     def num_features(self) -> int:
@@ -220,6 +225,8 @@ class DirectNet(DirectMember):
         self.others = nn.ModuleList(
             DirectMember(config, generator) for _ in range(config.members - 1)
         )
+        sizes = (config.num_sensors, config.steps_per_day, config.history, config.horizon)
+        self.plain = nn.ModuleList(STID(STIDConfig(*sizes), generator) for _ in range(config.plain))
         for name, value in (
             ("value_mean", torch.zeros(())),
             ("value_std", torch.ones(())),
@@ -309,9 +316,22 @@ class DirectNet(DirectMember):
 
     def forecast(self, batch: WindowBatch, adjacency: Tensor | None = None) -> Forecast:
         """The forecast of a batch with its own, not yet calibrated band, in the data's unit."""
-        scaled_BHNQ = self(*self.inputs(batch, adjacency)).mean(dim=0)
+        given = self.inputs(batch, adjacency)
+        scaled_BHNQ = self._move(self(*given).mean(dim=0), *given[:3])
         lower, middle, upper = self.unscale(scaled_BHNQ).unbind(-1)
         return Forecast(middle, lower, upper)
+
+    def _move(
+        self, scaled_BHNQ: Tensor, features_BNF: Tensor, slot_B: Tensor, weekday_B: Tensor
+    ) -> Tensor:
+        """Quantiles shifted so that the middle is the mean of all networks, plain ones too."""
+        if not self.config.plain:
+            return scaled_BHNQ
+        z_BTN = features_BNF[..., : self.config.history].transpose(1, 2)
+        plain = torch.stack([network(z_BTN, slot_B, weekday_B) for network in self.plain])
+        off_BHN = plain.mean(dim=0).float() - scaled_BHNQ[..., 1]
+        share = self.config.plain / (self.config.plain + self.config.members)
+        return scaled_BHNQ + share * off_BHN.unsqueeze(-1)
 
     def objective(self, output: Tensor, batch: WindowBatch) -> Tensor:
         """Pinball loss, in the data's own unit; the median's share is the absolute error."""
@@ -324,3 +344,37 @@ class DirectNet(DirectMember):
         weight = self.config.tails
         total = losses[1] + weight * (losses[0] + losses[2])
         return total / (self.config.members * (1 + 2 * weight))
+
+
+def blend(networks: Sequence[DirectNet], plain: Sequence[STID], members: int) -> DirectNet:
+    """One network that averages several that were trained apart on the same series.
+
+    Args:
+        networks: of the same sizes.
+        plain: with the usual sizes of STID.
+        members: how many members to take of each network, its first ones.
+
+    Raises:
+        WeightsError: their sizes or scales differ, or a network has fewer members.
+    """
+    first = networks[0]
+    every: list[DirectNet | STID] = [*networks, *plain]
+    scales = {(float(each.value_mean), float(each.value_std)) for each in every}
+    if len(scales) > 1 or any(each.config != first.config for each in networks):
+        raise WeightsError("Networks of other sizes or other data cannot be averaged.")
+    if first.config.plain or not 1 <= members <= first.config.members:
+        raise WeightsError("The networks do not have so many members.", str(members))
+    total = members * len(networks)
+    config = replace(first.config, members=total, plain=len(plain))
+    whole = DirectNet(config, first.adjacency_NN, torch.Generator().manual_seed(0))
+    taken = [m for each in networks for m in (each, *each.others)[:members]]
+    for target, source in zip((whole, *whole.others), taken, strict=True):
+        wanted = dict(source.named_parameters())
+        for name, parameter in target.named_parameters():
+            if not name.startswith(("others.", "plain.")):
+                parameter.data.copy_(wanted[name])
+    for target_plain, source_plain in zip(whole.plain, plain, strict=True):
+        target_plain.load_state_dict(source_plain.state_dict())
+    for name, buffer in first.named_buffers(recurse=False):
+        whole.get_buffer(name).copy_(buffer)
+    return whole.eval()

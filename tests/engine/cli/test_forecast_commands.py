@@ -1,12 +1,14 @@
 import argparse
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from engine.cli import forecast as commands
 from engine.errors import EngineError
-from engine.models.forecast_bundle import load_bundle
+from engine.models.forecast_bundle import BASELINES, load_bundle, save_bundle
 
 RECIPE = """
 [data]
@@ -139,3 +141,49 @@ def test_kernels(capsys):
 def test_bench_without_a_series_is_refused():
     with pytest.raises(EngineError, match="Give --weights and --series"):
         _run("bench", "forecast")
+
+
+def test_merged_file_holds_the_methods_of_all(place, tmp_path):
+    whole = load_bundle(place / "waves.safetensors")
+    for name in ("stid", "ours"):
+        kept = {key: value for key, value in whole.methods.items() if key in (name, *BASELINES)}
+        card = {**whole.card, "training": {name: whole.card["training"][name]}}
+        save_bundle(tmp_path / f"{name}.safetensors", replace(whole, methods=kept, card=card))
+    parts = [tmp_path / "stid.safetensors", tmp_path / "ours.safetensors"]
+    for words in ((), ("--half",)):
+        out = tmp_path / f"merged{len(words)}.safetensors"
+        assert not _run("forecast", "merge", *parts, "--out", out, *words)
+        merged = load_bundle(out)
+        assert set(merged.methods) == set(whole.methods)
+        assert merged.card["training"] == whole.card["training"]
+        for name in ("stid", "ours"):
+            before, after = (b.methods[name].method.state_dict() for b in (whole, merged))
+            for key, value in before.items():
+                if words:
+                    torch.testing.assert_close(after[key], value, rtol=1e-3, atol=1e-6)
+                else:
+                    assert torch.equal(after[key], value), key
+            assert torch.equal(merged.methods[name].margin_2HN, whole.methods[name].margin_2HN)
+    assert out.stat().st_size < (tmp_path / "merged0.safetensors").stat().st_size
+
+
+def test_files_of_other_sensors_are_not_merged(place, tmp_path):
+    whole = load_bundle(place / "waves.safetensors")
+    other = replace(whole, facts=replace(whole.facts, unit="mph"))
+    save_bundle(tmp_path / "other.safetensors", other)
+    with pytest.raises(EngineError, match="different series"):
+        _run(
+            "forecast", "merge", place / "waves.safetensors", tmp_path / "other.safetensors",
+            "--out", tmp_path / "out.safetensors",
+        )  # fmt: skip
+
+
+def test_blend_of_two_files(place, tmp_path):
+    source, out = place / "waves.safetensors", tmp_path / "out.safetensors"
+    assert not _run("forecast", "merge", source, source, "--blend", 1, "--out", out)
+    blended = load_bundle(out)
+    config = blended.methods["ours"].method.config
+    assert (config.members, config.plain) == (2, 2)
+    assert len(blended.card["training"]["ours"]["blended"]) == 3
+    parameters = blended.methods["ours"].method.parameters()
+    assert blended.card["training"]["ours"]["parameters"] == sum(p.numel() for p in parameters)

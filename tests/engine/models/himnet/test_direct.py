@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from engine.domain.sensors import TimeAxis
+from engine.errors import WeightsError
 from engine.models.forecast_windows import Scale, WindowSet
-from engine.models.himnet.direct import DirectConfig, DirectNet
+from engine.models.himnet.direct import DirectConfig, DirectNet, blend
 from engine.models.himnet.streets import drop_edges, weigh_sources
+from engine.models.stid.network import STID, STIDConfig
 
 N = 5
 SMALL = DirectConfig(
@@ -138,3 +140,37 @@ def test_means_before_the_history_by_hand(batch):
     features_BSN = network.inputs(given)[0].transpose(1, 2)[:, -5:-1]
     expected = torch.tensor([1.0, 0.0, 2 / 3, 1 / 3]).view(1, 4, 1).expand_as(features_BSN)
     torch.testing.assert_close(features_BSN, expected)
+
+
+def _plain(seed):
+    plain = STID(STIDConfig(N, 24, 6, 4), torch.Generator().manual_seed(seed)).eval()
+    plain.set_scale(Scale(45, 12, (1 / 7,) * 7))
+    return plain
+
+
+def test_blend_is_the_mean_of_all_networks(batch):
+    several, plain = [_network(seed, config=RICH) for seed in (1, 2)], [_plain(3)]
+    whole = blend(several, plain, members=2)
+    each = [
+        middle
+        for network in several
+        for middle in network.unscale(network(*network.inputs(batch)))[:2, ..., 1]
+    ]
+    usual = several[0].profile_SN[batch.slot_BS[:, :6]] * 12 + 45
+    filled = torch.where(batch.history_valid_BTN, batch.history_BTN, usual)
+    each.append(plain[0].forecast(replace(batch, history_BTN=filled)).middle_BHN)
+    found = whole.forecast(batch)
+    torch.testing.assert_close(found.middle_BHN, torch.stack(each).mean(dim=0))
+    direct = blend(several, [], members=2).forecast(batch)
+    torch.testing.assert_close(
+        found.upper_BHN - found.lower_BHN, direct.upper_BHN - direct.lower_BHN
+    )
+
+
+def test_networks_of_other_data_are_not_blended():
+    other = _network(config=RICH)
+    other.value_mean.fill_(46)
+    with pytest.raises(WeightsError, match="other data"):
+        blend([_network(config=RICH), other], [], members=1)
+    with pytest.raises(WeightsError, match="so many members"):
+        blend([_network()], [], members=2)

@@ -1,0 +1,81 @@
+"""``python -m engine forecast merge``: methods that were trained apart, in one weight file."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import InputError
+
+if TYPE_CHECKING:
+    from engine.models.forecast_bands import Banded
+    from engine.models.forecast_bundle import ForecastBundle
+
+
+def add_merge(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register ``merge`` below ``forecast``."""
+    merge = commands.add_parser("merge", help="put methods that were trained apart into one file")
+    merge.add_argument("files", type=Path, nargs="+", help="weights of the same sensors")
+    merge.add_argument("--out", type=Path, required=True, help="weights to write")
+    merge.add_argument(
+        "--blend",
+        type=int,
+        metavar="K",
+        help="ours is then the mean of the first K members of each file's, and of each one's stid",
+    )
+    merge.add_argument("--half", action="store_true", help="keep parameters with 16 bits")
+    merge.set_defaults(run=run_merge)
+
+
+def run_merge(args: argparse.Namespace) -> int:
+    """The first file's baselines and card, and each file's networks; an earlier file's count."""
+    from dataclasses import replace
+
+    from engine.models.forecast_bundle import load_bundle, save_bundle
+
+    bundles = [load_bundle(path) for path in args.files]
+    first = bundles[0]
+    methods, trainings = dict(first.methods), dict(first.card.get("training", {}))
+    for path, other in zip(args.files[1:], bundles[1:], strict=True):
+        if other.facts != first.facts:
+            raise InputError(
+                "These weights are of different series.",
+                f"{args.files[0].name} and {path.name}",
+                "Merge weights that were trained with one recipe.",
+            )
+        for name in other.methods.keys() - methods.keys():
+            methods[name] = other.methods[name]
+            trainings[name] = other.card.get("training", {}).get(name, {})
+    if args.blend is not None:
+        methods["ours"], trainings["ours"] = _blend(bundles, args.blend)
+    card = {**first.card, "training": trainings}
+    save_bundle(args.out, replace(first, methods=methods, card=card), half=args.half)
+    return 0
+
+
+def _blend(bundles: "Sequence[ForecastBundle]", members: int) -> "tuple[Banded, dict[str, Any]]":
+    """Ours of all bundles and stid of all bundles as one method, its training told for each.
+
+    The margins are the mean of those of ours, each from a training that had not seen the end.
+    """
+    import torch
+
+    from engine.models.forecast_bands import Banded
+    from engine.models.himnet.direct import DirectNet, blend
+    from engine.models.stid.network import STID
+
+    found: dict[str, list[Any]] = {"ours": [], "stid": []}
+    for bundle in bundles:
+        for name, rows in found.items():
+            if name in bundle.methods:
+                rows.append((bundle.methods[name], bundle.card.get("training", {}).get(name, {})))
+    ours, plain = ([banded.method for banded, _ in found[name]] for name in ("ours", "stid"))
+    if not ours or not all(isinstance(network, DirectNet) for network in ours):
+        raise InputError("None of these weights has a network of ours.", "", "Leave out --blend.")
+    assert all(isinstance(network, STID) for network in plain)
+    whole = blend(ours, plain, members)
+    margins = torch.stack([banded.margin_2HN for banded, _ in found["ours"]])
+    trainings = [training for rows in found.values() for _, training in rows]
+    told = {**found["ours"][0][1], "blended": trainings[1:]}
+    told["parameters"] = sum(parameter.numel() for parameter in whole.parameters())
+    return Banded(whole, margins.mean(dim=0)), told
