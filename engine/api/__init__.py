@@ -63,6 +63,7 @@ from engine.api.forecast_view import (
     sensor_map,
 )
 from engine.api.reconstruction import ask_reconstruct, read_reconstruction, reconstruct
+from engine.api.reconstruction_benchmark import KeptAside, errors_kept_aside
 from engine.api.reconstruction_card import (
     ErrorCard,
     MethodErrors,
@@ -198,6 +199,7 @@ __all__ = [
     "History",
     "InputGauge",
     "JobHandle",
+    "KeptAside",
     "MadeTrips",
     "Mask",
     "Method",
@@ -251,6 +253,7 @@ __all__ = [
     "default_moment",
     "earlier_readings",
     "error_card",
+    "errors_kept_aside",
     "expansion_of",
     "export_answer",
     "export_reconstruction",

@@ -62,6 +62,9 @@ def _draw_card(case: api.Case, result: Result, is_old: bool) -> None:
     left, right = st.columns([2, 3], gap="medium")
     with left:
         _draw_verdict(card)
+        usual = api.errors_kept_aside(case.model, case.mask, unit)
+        if usual is not None:
+            st.caption(f":material/event_available: {as_text(usual.text)}")
         st.metric(
             "Working sensors' totals are kept to",
             f"{100 * result.metrics['conservation']:.5f} %",
