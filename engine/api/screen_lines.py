@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from engine.domain import Result
 from engine.errors import InputError
+from engine.evaluation.trajectories_difference import jackknife_spread
 from engine.models.tddpm.tracks import EARTH_RADIUS_M
 
 COMPASS = ("north", "north-east", "east", "south-east", "south", "south-west", "west", "north-west")
@@ -20,7 +21,7 @@ class Crossings:
         towards: one of :data:`COMPASS`.
         before: today.
         after: after the edits.
-        spread: standard error of the change, from pair to pair of made trips.
+        spread: standard error of the change, over draws of trips.
         counted: made trips of either version that crossed, together.
     """
 
@@ -59,22 +60,32 @@ def count_crossings(
     counts = {
         version: _count(result, version, ends[0], along, scale) for version in ("before", "after")
     }
-    weights = {v: result.arrays[f"{v}/expansion"].astype(np.float64) for v in counts}
     bearing = np.degrees(np.arctan2(-along[1], along[0]))  # of its left side, from the north
     ways = []
     for side, angle in ((0, bearing), (1, bearing + 180)):
-        before, after = (counts[version][side] * weights[version] for version in counts)
-        pairs = after - before
+        crossed = counts["before"][side], counts["after"][side]
+        before, after = _expanded(result, crossed, "expansion")
+        first, second = _expanded(result, crossed, "expansion_without")
         ways.append(
             Crossings(
                 COMPASS[round(angle / 45) % 8],
-                float(before.sum()),
-                float(after.sum()),
-                float(np.sqrt(len(pairs) * pairs.var())),
-                int(counts["before"][side].sum() + counts["after"][side].sum()),
+                float(before),
+                float(after),
+                float(jackknife_spread(second - first)),
+                int(crossed[0].sum() + crossed[1].sum()),
             )
         )
     return ways[0], ways[1]
+
+
+def _expanded(
+    result: Result, crossed: tuple[NDArray[np.int64], NDArray[np.int64]], factors: str
+) -> list[NDArray[np.float64]]:
+    """Vehicles that cross before and after; (J,) of each for factors without a group."""
+    return [
+        np.asarray(result.arrays[f"{version}/{factors}"].astype(np.float64) @ times)
+        for version, times in zip(("before", "after"), crossed, strict=True)
+    ]
 
 
 def _count(

@@ -5,7 +5,9 @@ trips follow; ``maps/before``, ``maps/after``, ``maps/change``, ``maps/spread`` 
 ``maps/marked``, what the made trips show, in the same unit; ``recorded/change``, ``walk/change``
 and ``paths/change``, the same from simple ways of making trips; and of ``before`` and ``after``
 the trips themselves: ``lon_udeg``, ``lat_udeg`` (P,), ``offsets`` (N + 1,), ``start_s``,
-``purpose`` and ``expansion`` (N,), the vehicles that a trip stands for.
+``purpose`` and ``expansion`` (N,), the vehicles that a trip stands for, and
+``expansion_without`` (J, N), the same with each of J groups of trips left out: how far figures lie
+apart over them tells their standard error.
 """
 
 from collections.abc import Mapping

@@ -1,11 +1,13 @@
-"""The difference between two sets of paired trips on a map, and which of it is more than chance.
+"""The difference between trips of two versions of a city, and which of it is beyond chance.
 
-Trip i of one set and trip i of the other were made from the same random numbers. The differences of
-the pairs are what varies; where their sum is far from zero against that, the cell is marked. Over
-all cells, the share of marks that are chance is controlled (Benjamini and Hochberg 1995, J. R.
-Stat. Soc. B 57, 289).
+Each version's trips have expansion factors that were fitted to a map. What other trips would have
+shown is estimated by leaving out one group of trips after the other and fitting all factors anew
+(delete-a-group jackknife of a calibrated survey; Wolter 2007, Introduction to Variance Estimation,
+chapter 4): a spread that took the factors as given would be several times too wide. Over all
+cells, the share of marks that are chance is controlled (Benjamini and Hochberg 1995, J. R. Stat.
+Soc. B 57, 289).
 
-Legend: N pairs of trips, G cells of the grid, R rows, C columns.
+Legend: N pairs of trips, G cells of the grid, J groups, R rows, C columns.
 """
 
 from dataclasses import dataclass
@@ -17,12 +19,16 @@ from scipy.special import stdtr
 
 from engine.domain import Grid
 from engine.errors import InputError
+from engine.models.tddpm.expansion import expansion_factors, replicate_factors
 from engine.models.tddpm.tracks import Floats, LocalPlane, Tracks
 
 FALSE_SHARE = 0.05
 """Share of the marked cells that may be marked by chance."""
 MIN_TRIPS = 8
-"""Cells that fewer pairs differ in are never marked: their spread is not known."""
+"""Cells that fewer trips pass are never marked: their spread is not known."""
+MOST_GROUPS, FEWEST_GROUPS = 64, 20
+FITTED_TRIPS = 64 * 4_096
+"""Trips of all groups together; many trips are left out in fewer, larger groups."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +36,8 @@ class Difference:
     """What changes in each cell.
 
     Args:
-        change: (R, C) after less before, in the unit of the weights.
-        spread: (R, C) standard error of the change from pair to pair.
+        change: (R, C) after less before, in the unit of the maps.
+        spread: (R, C) standard error of the change.
         marked: (R, C) bool, beyond sampling noise.
     """
 
@@ -52,42 +58,82 @@ def count_trips_in_cells(tracks: Tracks, grid: Grid, plane: LocalPlane) -> spars
     return sparse.csr_matrix((np.ones(len(trip)), (trip, cell)), shape=shape)
 
 
-def weigh(counts: sparse.csr_matrix, weights: Floats | float) -> sparse.csr_matrix:
-    """(N, G) points, each trip's times its weight."""
-    per_trip = np.broadcast_to(np.asarray(weights, np.float64), counts.shape[0])
-    return sparse.csr_matrix(sparse.diags(per_trip) @ counts)
+def fit_factors(
+    before: sparse.csr_matrix, after: sparse.csr_matrix, maps: tuple[Floats, Floats]
+) -> tuple[Floats, Floats]:
+    """(N,) expansion factors of both versions; they begin alike, and differ by the edit alone.
+
+    Args:
+        before: (N, G) points of each trip.
+        after: (N, G) of its partner.
+        maps: (G,) what the trips before and after are to meet.
+
+    Raises:
+        InputError: the sets are not paired, or no trip passes a place of a map.
+    """
+    if before.shape != after.shape:
+        raise InputError("The two sets of trips are not paired.", f"{before.shape}, {after.shape}")
+    start = expansion_factors(before, maps[0])
+    return (
+        expansion_factors(before, maps[0], start),
+        expansion_factors(after, maps[1], start),
+    )
 
 
-def compare_pairs(
-    before: sparse.csr_matrix,
-    after: sparse.csr_matrix,
-    weights: tuple[Floats | float, Floats | float],
+def fit_without_groups(
+    before: sparse.csr_matrix, after: sparse.csr_matrix, maps: tuple[Floats, Floats]
+) -> tuple[Floats, Floats]:
+    """(J, N) factors of both versions with each group of pairs left out; 0 for those.
+
+    Args:
+        before: (N, G) points of each trip.
+        after: (N, G) of its partner.
+        maps: (G,) what the trips before and after are to meet.
+
+    Raises:
+        InputError: no trip passes a place of a map.
+    """
+    kept = _kept_trips(before.shape[0])
+    start = replicate_factors(before, maps[0], np.ones((len(kept), 1)), kept)
+    return (
+        replicate_factors(before, maps[0], start, kept).T,
+        replicate_factors(after, maps[1], start, kept).T,
+    )
+
+
+def _kept_trips(num: int) -> Floats:
+    """(N, J) 0 where a trip is left out: each in one group, otherwise 1."""
+    groups = min(max(FITTED_TRIPS // num, FEWEST_GROUPS), MOST_GROUPS, num)
+    return np.asarray(np.arange(num)[:, None] % groups != np.arange(groups), np.float64)
+
+
+def jackknife_spread(without: Floats) -> Floats:
+    """Standard error of figures, from what they are (J, ...) with each group left out."""
+    return np.asarray(without.std(axis=0) * np.sqrt(len(without) - 1))
+
+
+def compare_fitted(
+    counts: tuple[sparse.csr_matrix, sparse.csr_matrix],
+    factors: tuple[Floats, Floats],
+    without: tuple[Floats, Floats],
     shape: tuple[int, int],
 ) -> Difference:
     """The difference map of N pairs.
 
     Args:
-        before: (N, G) points of each trip.
-        after: (N, G) of its partner.
-        weights: what a point before and after stands for, (N,) or one number for all.
+        counts: (N, G) points of each trip before and after.
+        factors: from :func:`fit_factors`.
+        without: from :func:`fit_without_groups`.
         shape: (R, C).
-
-    Raises:
-        InputError: the sets are not paired.
     """
-    if before.shape != after.shape or before.shape[1] != shape[0] * shape[1]:
-        raise InputError("The two sets of trips are not paired.", f"{before.shape}, {after.shape}")
-    num = before.shape[0]
-    pairs = (weigh(after, weights[1]) - weigh(before, weights[0])).tocsr()
-    change = np.asarray(pairs.sum(axis=0)).ravel()
-    squares = np.asarray(pairs.multiply(pairs).sum(axis=0)).ravel()
-    variance = np.maximum(squares - change**2 / num, 0) * num / max(num - 1, 1)
-    spread = np.sqrt(variance)
-    differing = np.asarray((pairs != 0).sum(axis=0)).ravel()
-    testable = (differing >= MIN_TRIPS) & (spread > 0)
+    before, after = counts
+    change = after.T @ factors[1] - before.T @ factors[0]
+    spread = jackknife_spread((after.T @ without[1].T - before.T @ without[0].T).T)
+    passing = np.asarray(((before + after) > 0).sum(axis=0)).ravel()
+    testable = (passing >= MIN_TRIPS) & (spread > 0)
     p_value = np.ones(len(change))
     score = np.abs(change[testable]) / spread[testable]
-    p_value[testable] = 2 * stdtr(max(num - 1, 1), -score)
+    p_value[testable] = 2 * stdtr(len(without[0]) - 1, -score)
     marked = control_false_share(p_value, testable)
     return Difference(change.reshape(shape), spread.reshape(shape), marked.reshape(shape))
 

@@ -4,7 +4,7 @@ Some hundred trips stand for a city's many thousands. With one factor for all of
 what a map of them shows; factors of their own, fitted to the map that the trips were made for, take
 most of it away, as the weights of a travel survey are brought to known counts.
 
-Legend: N trips, G cells.
+Legend: N trips, G cells, J samples of the trips.
 """
 
 from typing import Final
@@ -26,9 +26,9 @@ def likelier_weights(weight: Floats, shares: sparse.csr_matrix, wanted: Floats) 
     """One round of expectation maximisation: weights of a mixture that make a map likelier.
 
     Args:
-        weight: (N,) of each trip.
+        weight: (N,) of each trip, or (N, J) of several mixtures.
         shares: (N, G) share of each trip's points in each cell.
-        wanted: (G,) the map.
+        wanted: (G,) the map; for several mixtures (G, 1).
     """
     mixed = shares.T @ weight
     return np.asarray(weight * (shares @ (wanted / np.maximum(mixed, _FLOOR))))
@@ -48,20 +48,43 @@ def expansion_factors(
     Raises:
         InputError: no trip passes a place of the map.
     """
-    points = np.asarray(counts.sum(axis=1), np.float64).ravel()
-    if not points.any():
+    ones = np.ones((counts.shape[0], 1))
+    first = ones if start is None else start[:, None]
+    return replicate_factors(counts, wanted, first, ones)[:, 0]
+
+
+def replicate_factors(
+    counts: sparse.csr_matrix, wanted: Floats, start: Floats, copies: Floats
+) -> Floats:
+    """(N, J) expansion factors of J samples of the same trips, each fitted by itself.
+
+    Args:
+        counts: (N, G) points of each trip in each cell of the map.
+        wanted: (G,) the map; its sum is that of the expanded points.
+        start: (N, J) or (N, 1) factors to begin from.
+        copies: (N, J) how often each sample holds each trip; 0 gives the factor 0.
+
+    Raises:
+        InputError: no trip passes a place of the map.
+    """
+    points = np.asarray(counts.sum(axis=1), np.float64).reshape(-1, 1)
+    total = wanted.sum()
+    if not ((copies * points).sum(axis=0) > 0).all():
         raise InputError("No trip passes a place of the map.")
-    average = wanted.sum() / points.sum()
-    weight = points * (np.ones(len(points)) if start is None else start)
-    weight /= weight.sum()
-    target = wanted / wanted.sum()
-    shares = sparse.csr_matrix(sparse.diags(1 / np.maximum(points, 1)) @ counts)
+    average = total / (copies * points).sum(axis=0) * copies
+    length = np.maximum(points, 1)
+    weight = _shares_of(points * start * copies)
+    target = wanted[:, None] / total
+    shares = sparse.csr_matrix(sparse.diags(1 / length.ravel()) @ counts)
     for _ in range(ROUNDS):
-        weight = likelier_weights(weight, shares, target)
-        factor = weight * wanted.sum() / np.maximum(points, 1)
-        factor = np.clip(factor, average / MOST, average * MOST)
-        weight = factor * points / (factor * points).sum()
-    return np.asarray(weight * wanted.sum() / np.maximum(points, 1))
+        factor = likelier_weights(weight, shares, target) * total / length
+        weight = _shares_of(np.clip(factor, average / MOST, average * MOST) * points)
+    return np.asarray(weight * total / length)
+
+
+def _shares_of(weight: Floats) -> Floats:
+    """Each column over its sum."""
+    return np.asarray(weight / weight.sum(axis=0))
 
 
 def effective_number(factors: Floats) -> float:

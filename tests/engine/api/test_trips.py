@@ -120,6 +120,22 @@ def test_blocked_cells_stay_empty(base):
     assert result.metrics["blocked_entered"] == 0
 
 
+def test_a_place_that_loses_two_fifths_is_marked_and_little_else(base):
+    places = np.argsort(base.ravel())[::-1][:2]
+    values = base.copy()
+    values.ravel()[places] *= 0.6
+    edits = api.painted_edits(base, values, np.zeros(base.shape, bool))
+    result = answer(scenario(edits, num_trips=512))
+    marked = result.arrays["maps/marked"].ravel()
+    assert marked[places].any()
+    change = result.arrays["maps/change"].ravel()
+    assert (change[places] < 0).all()
+    # what is marked lies where the map changes, or beside it on the same streets
+    row, col = np.divmod(np.flatnonzero(marked), base.shape[1])
+    gaps = [np.hypot(row - p // base.shape[1], col - p % base.shape[1]) for p in places]
+    assert np.min(gaps, axis=0).max() <= 3
+
+
 @pytest.mark.thorough
 def test_the_same_seed_gives_the_same_trips(closed):
     assert answer(closed.scenario).digest == closed.digest

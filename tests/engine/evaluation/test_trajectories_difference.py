@@ -5,56 +5,102 @@ from scipy import sparse
 from engine.domain import Grid
 from engine.errors import InputError
 from engine.evaluation.trajectories_difference import (
-    compare_pairs,
+    compare_fitted,
     control_false_share,
     correlation,
     count_trips_in_cells,
+    fit_factors,
+    fit_without_groups,
+    jackknife_spread,
 )
 from engine.models.tddpm.tracks import LocalPlane, tracks_from_trips
 
-SHAPE = (4, 5)
+SIDE = 8
 
 
-def random_counts(seed, num=400):
+def walked_counts(seed, num=300, size=SIDE):
+    """Trips that go straight along a row and a column of a grid, as along streets."""
     rng = np.random.default_rng(seed)
-    return sparse.csr_matrix(rng.poisson(1.0, (num, 20)).astype(float))
+    counts = np.zeros((num, size, size))
+    for trip in counts:
+        row, col = rng.integers(size, size=2)
+        low, high = np.sort(rng.integers(size, size=2))
+        trip[row, low : high + 1] += rng.integers(1, 4)
+        trip[low : high + 1, col] += rng.integers(1, 4)
+    return sparse.csr_matrix(counts.reshape(num, -1))
 
 
-def test_the_same_trips_differ_nowhere():
-    counts = random_counts(0)
-    same = compare_pairs(counts, counts.copy(), (1.7, 1.7), SHAPE)
+def compare(before, after, maps, shape=(SIDE, SIDE)):
+    factors = fit_factors(before, after, maps)
+    without = fit_without_groups(before, after, maps)
+    return compare_fitted((before, after), factors, without, shape)
+
+
+@pytest.fixture(scope="module")
+def city_map():
+    return np.asarray(walked_counts(99, 5_000).sum(axis=0)).ravel() * 3.0
+
+
+def test_the_same_trips_on_the_same_map_differ_nowhere(city_map):
+    counts = walked_counts(0)
+    same = compare(counts, counts.copy(), (city_map, city_map))
     assert not same.change.any()
+    assert not same.spread.any()
     assert not same.marked.any()
 
 
-def test_chance_alone_is_hardly_ever_marked():
-    marks = [
-        compare_pairs(random_counts(2 * s), random_counts(2 * s + 1), (1, 1), SHAPE).marked.any()
-        for s in range(60)
+def test_other_trips_on_the_same_map_are_hardly_ever_marked(city_map):
+    found = [
+        compare(walked_counts(2 * s), walked_counts(2 * s + 1), (city_map, city_map))
+        for s in range(8)
     ]
-    # the false share over all marks is at most 5 % when any mark at all is false
-    assert np.mean(marks) < 0.15
+    assert np.mean([difference.marked.mean() for difference in found]) <= 0.05
+    # not because nothing ever would be: the spread is of the changes' size, and on the safe side
+    changes, spreads = (np.stack([getattr(d, n) for d in found]) for n in ("change", "spread"))
+    assert 0.5 < np.sqrt(np.mean(changes**2) / np.mean(spreads**2)) < 1.1
 
 
-def test_a_true_change_is_marked_with_its_size():
-    before, after = random_counts(0), random_counts(1).tolil()
-    after[:, 7] = after[:, 7].toarray() + 1
-    found = compare_pairs(before, after.tocsr(), (2.0, 2.0), SHAPE)
-    assert found.marked.ravel()[7]
-    assert found.change.ravel()[7] == pytest.approx(800, abs=4 * found.spread.ravel()[7])
-    # the standard error of a sum of 400 differences of two Poisson numbers, each counting twice
-    assert np.median(found.spread) == pytest.approx(2 * np.sqrt(400 * 2), rel=0.1)
+def test_a_place_that_loses_two_fifths_is_marked(city_map):
+    counts, target = walked_counts(0, 500), city_map.copy()
+    busiest = int(city_map.argmax())
+    target[busiest] *= 0.6
+    found = compare(counts, counts.copy(), (city_map, target))
+    assert found.marked.ravel()[busiest]
+    assert found.change.ravel()[busiest] < -0.2 * city_map[busiest]
+    # as if all trips stood for as many, its spread would be that of who passes it
+    passing = counts[:, busiest].toarray().ravel()
+    given = passing * (target[busiest] - city_map[busiest]) / passing.sum()
+    assert found.spread.ravel()[busiest] < 0.8 * np.sqrt(len(given) * given.var())
 
 
-def test_few_pairs_are_never_marked():
-    before, after = (sparse.lil_matrix((50, 20)) for _ in range(2))
-    after[:5, 3] = 100
-    assert not compare_pairs(before.tocsr(), after.tocsr(), (1, 1), SHAPE).marked.any()
+def test_places_that_few_pass_are_never_marked(city_map):
+    before = sparse.lil_matrix((50, 20))
+    before[:, 0] = 1
+    before[:5, 3] = 100
+    base, target = np.ones(20), np.ones(20)
+    target[3] = 0.1
+    found = compare(before.tocsr(), before.tocsr(), (base, target), (4, 5))
+    assert found.change.ravel()[3] < 0
+    assert not found.marked.ravel()[3]
 
 
-def test_sets_that_are_not_paired_are_refused():
+def test_sets_that_are_not_paired_are_refused(city_map):
     with pytest.raises(InputError, match="not paired"):
-        compare_pairs(random_counts(0, 10), random_counts(0, 11), (1, 1), SHAPE)
+        fit_factors(walked_counts(0, 10), walked_counts(0, 11), (city_map, city_map))
+
+
+def test_the_spread_of_a_mean_is_its_standard_error():
+    values = np.random.default_rng(0).normal(size=40)
+    without = np.array([np.delete(values, i).mean() for i in range(40)])
+    assert jackknife_spread(without) == pytest.approx(values.std(ddof=1) / np.sqrt(40))
+
+
+def test_many_trips_are_left_out_in_fewer_groups(monkeypatch):
+    monkeypatch.setattr("engine.evaluation.trajectories_difference.FITTED_TRIPS", 3_000)
+    counts = sparse.csr_matrix(np.ones((100, 2)))
+    before, after = fit_without_groups(counts, counts, (np.ones(2), np.ones(2)))
+    assert before.shape == after.shape == (30, 100)
+    assert ((before == 0).sum(axis=0) == 1).all()
 
 
 def test_the_step_up_rule():
