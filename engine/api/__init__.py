@@ -144,6 +144,7 @@ from engine.api.trajectories import (
     trips_scenario,
     true_change,
     truth_of_trips,
+    typical_trips,
     usual_occupancy,
     wished_change,
 )
@@ -315,6 +316,7 @@ __all__ = [
     "true_change",
     "truth_of_trips",
     "truth_scenario",
+    "typical_trips",
     "unit_text",
     "usual_occupancy",
     "usual_top",

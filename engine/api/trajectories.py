@@ -193,6 +193,36 @@ def made_trips(result: Result, version: str, most: int | None = None) -> MadeTri
     return MadeTrips(paths, times)
 
 
+def typical_trips(result: Result, version: str, most: int) -> MadeTrips:
+    """Trips of ``before`` or ``after`` to look at, each with a chance in proportion to its factor.
+
+    A trip has the same random number in both versions, so that it is seen in both wherever its
+    factor is alike (Ohlsson 1995, in Business Survey Methods, chapter 9).
+
+    Args:
+        result: an answer with trips.
+        version: which.
+        most: how many are expected; all where there are fewer.
+    """
+    factors = expansion_of(result, version)
+    luck = np.random.default_rng(len(factors)).random(len(factors))
+    chosen = np.flatnonzero(luck < _chances(factors, most))
+    trips = made_trips(result, version)
+    return MadeTrips(tuple(trips.paths[i] for i in chosen), tuple(trips.times_s[i] for i in chosen))
+
+
+def _chances(factors: NDArray[np.float64], most: int) -> NDArray[np.float64]:
+    """(N,) in proportion to the factors as far as 1 allows, together ``most``."""
+    sure = np.zeros(len(factors), dtype=bool)
+    while sure.sum() < min(most, len(factors)):
+        rest = (most - sure.sum()) / factors[~sure].sum()
+        risen = ~sure & (factors * rest >= 1)
+        if not risen.any():
+            return np.where(sure, 1.0, factors * rest)
+        sure |= risen
+    return np.ones(len(factors))
+
+
 def lengths_and_durations(
     result: Result, version: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -314,6 +344,7 @@ __all__ = [
     "trips_scenario",
     "true_change",
     "truth_of_trips",
+    "typical_trips",
     "usual_occupancy",
     "wished_change",
 ]

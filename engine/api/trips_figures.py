@@ -1,5 +1,6 @@
 """What made trips show: maps of both versions, their difference and its spread, and figures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +15,12 @@ from engine.evaluation.trajectories_difference import (
     compare_fitted,
     correlation,
     count_trips_in_cells,
-    fit_factors,
     fit_without_groups,
 )
+from engine.models.tddpm.closed_loop import Fence
+from engine.models.tddpm.coupling import stand_ins
 from engine.models.tddpm.edits import painted_occupancy
-from engine.models.tddpm.expansion import effective_number
+from engine.models.tddpm.expansion import effective_number, paired_factors
 from engine.models.tddpm.tracks import Tracks, path_lengths_m
 
 
@@ -37,6 +39,42 @@ class TripFit:
     wanted: tuple[NDArray[np.float64], NDArray[np.float64]]
     factors: tuple[NDArray[np.float64], NDArray[np.float64]]
     maps: tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def versions_of(
+    question: TripQuestion, known: KnownCity, trips: Tracks, fences: Sequence[Fence]
+) -> tuple[Tracks, Tracks]:
+    """The trips before the edits, and those after: the same, without any that enters a fence.
+
+    Args:
+        question: gives the maps and the seed.
+        known: the city.
+        trips: made for either map, in random order or not.
+        fences: what nobody may enter after the edits.
+
+    Raises:
+        OccupancyError: every trip enters one.
+    """
+    counts = count_trips_in_cells(trips, question.city.grid, known.frame.plane)
+    rng = np.random.default_rng((question.scenario.seed, 7))
+    chosen = stand_ins(counts, _wanted(question), ~enters_fence(fences, trips), rng)
+    return trips, trips.select(chosen)
+
+
+def enters_fence(fences: Sequence[Fence], tracks: Tracks) -> NDArray[np.bool_]:
+    """(N,) trips that enter a blocked cell or a closed street."""
+    entered = np.zeros(len(tracks), dtype=bool)
+    for fence in fences:
+        entered |= fence.entered(tracks)
+    return entered
+
+
+def _wanted(question: TripQuestion) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(G,) both maps."""
+    base, target = (
+        asked.values.ravel().astype(np.float64) for asked in (question.base, question.target)
+    )
+    return base, target
 
 
 def compare_versions(
@@ -66,7 +104,7 @@ def compare_versions(
     metrics = {
         "trips": float(question.num_trips),
         "marked_cells": float(difference.marked.sum()),
-        "blocked_entered": float(_num_entered(question, versions[1])),
+        "blocked_entered": float(enters_fence(question.fences, versions[1]).sum()),
         "mismatch_before": _mismatch(fit.maps[0], question.base),
         "mean_length_before_m": _mean_length(versions[0], fit.factors[0]),
         "mean_length_after_m": _mean_length(versions[1], fit.factors[1]),
@@ -81,12 +119,10 @@ def fit_versions(
     """Trips of both versions with the factors under which they meet the question's maps."""
     grid, plane = question.city.grid, known.frame.plane
     before, after = (count_trips_in_cells(tracks, grid, plane) for tracks in versions)
-    base, target = (
-        asked.values.ravel().astype(np.float64) for asked in (question.base, question.target)
-    )
-    factors = fit_factors(before, after, (base, target))
+    wanted = _wanted(question)
+    factors = paired_factors(before, after, wanted)
     maps = (before.T @ factors[0]).reshape(grid.shape), (after.T @ factors[1]).reshape(grid.shape)
-    return TripFit((before, after), (base, target), factors, maps)
+    return TripFit((before, after), wanted, factors, maps)
 
 
 def figures_of(question: TripQuestion, fit: TripFit) -> dict[str, float]:
@@ -97,13 +133,6 @@ def figures_of(question: TripQuestion, fit: TripFit) -> dict[str, float]:
     if followed is not None:
         figures["followed"] = followed
     return figures
-
-
-def _num_entered(question: TripQuestion, tracks: Tracks) -> int:
-    entered = np.zeros(len(tracks), dtype=bool)
-    for fence in question.fences:
-        entered |= fence.entered(tracks)
-    return int(entered.sum())
 
 
 def _mismatch(made: NDArray[np.float64], wanted: OccupancyMap) -> float:

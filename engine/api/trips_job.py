@@ -1,12 +1,14 @@
 """The job behind a what-if of people's movements: trips before and after, and what they show.
 
-Trips of both versions are made chunk by chunk from the same random numbers. Beside the trained
-model, simple ways follow the same two maps: what has to be beaten.
+Trips are made chunk by chunk, in turn for either map, and all count in both versions
+(:mod:`engine.models.tddpm.coupling`). Beside the trained model, simple ways follow the same two
+maps: what has to be beaten.
 """
 
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
+from itertools import zip_longest
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,10 +22,17 @@ from engine.api.trips_asked import (
     read_question,
     utc_offset_s,
 )
-from engine.api.trips_figures import compare_versions, figures_of, fit_versions, judge_edit
+from engine.api.trips_figures import (
+    compare_versions,
+    enters_fence,
+    figures_of,
+    fit_versions,
+    judge_edit,
+    versions_of,
+)
 from engine.api.trips_known import KnownCity, know_city
 from engine.api.trips_maps import BASELINES, RECORDED
-from engine.api.trips_ways import make_pair
+from engine.api.trips_ways import is_same, make_trips
 from engine.cities.registry import open_city
 from engine.compute.jobs import Progress
 from engine.domain import Scenario
@@ -31,6 +40,7 @@ from engine.errors import InputError
 from engine.evaluation.trajectories_privacy import compare_privacy
 from engine.models.tddpm.city_trips import CityFrame
 from engine.models.tddpm.closed_loop import Fence
+from engine.models.tddpm.coupling import split_number
 from engine.models.tddpm.generation import GenerationConfig, generate_trips
 from engine.models.tddpm.occupancy import CityMap
 from engine.models.tddpm.sampling import SamplerConfig
@@ -70,25 +80,25 @@ def run(request: dict[str, Any], context: Stoppable) -> Generator[Progress, None
     known = know_city(city)
     question = read_question(scenario, city, known)
     yield Progress(0.08, "Making trips")
-    before: list[Tracks] = []
-    after: list[Tracks] = []
-    for pair in _make_pairs(question, known, context):
-        before.append(pair[0])
-        after.append(pair[1])
-        done = sum(len(part) for part in after)
+    parts: list[Tracks] = []
+    for part in _make_trips(question, known, context):
+        parts.append(part)
+        done = sum(len(made) for made in parts)
         share = 0.08 + 0.82 * done / question.num_trips
         words = f"{done:,} of {question.num_trips:,} trips"
-        yield Progress(share, words, _shown(after, known.frame, question))
+        yield Progress(share, words, _shown(parts, known.frame, question))
+    versions = versions_of(question, known, join_tracks(parts), question.fences)
     making_s = time.perf_counter() - started
     yield Progress(0.92, "Comparing")
-    versions = join_tracks(before), join_tracks(after)
     arrays, metrics = compare_versions(question, known, versions)
     privacy = asdict(compare_privacy(versions[1], known.held_out, known.training))
     metrics |= {f"privacy/{name}": value for name, value in privacy.items()}
     for way in BASELINES:
         if way != question.method:
             yield Progress(0.95, "Simple ways on the same maps")
-            fit = fit_versions(question, known, _baseline_pair(way, question, known))
+            trips = _simple_trips(way, question, known)
+            fences = question.fences if way == RECORDED else ()
+            fit = fit_versions(question, known, versions_of(question, known, trips, fences))
             arrays[f"{way}/change"] = fit.maps[1] - fit.maps[0]
             metrics |= {f"{way}/{name}": value for name, value in figures_of(question, fit).items()}
     metrics |= judge_edit(question, known, city)
@@ -99,36 +109,36 @@ def run(request: dict[str, Any], context: Stoppable) -> Generator[Progress, None
     return {"arrays": arrays, "metrics": metrics, "manifest": manifest}
 
 
-def _make_pairs(
-    question: TripQuestion, known: KnownCity, context: Stoppable
-) -> Iterator[tuple[Tracks, Tracks]]:
-    """Chunks of trips before and after, made from the same random numbers."""
+def _make_trips(question: TripQuestion, known: KnownCity, context: Stoppable) -> Iterator[Tracks]:
+    """Chunks of trips, in turn for the map before the edits and for the one after."""
     model = known.model
     if question.method == RECORDED or model is None:
-        yield _baseline_pair(RECORDED, question, known)
+        yield _simple_trips(RECORDED, question, known)
         return
-    before, after = rasters_of(question, known)
+    maps = rasters_of(question, known)
     config = GenerationConfig(SamplerConfig(EVALUATIONS), TRIES, wishes=question.wishes)
 
     def listen(_done: int, _total: int) -> None:
         context.raise_if_cancelled()
 
-    def stream(city: CityMap, fences: Sequence[Fence]) -> Iterator[Tracks]:
-        made = generate_trips(
-            model, city, question.num_trips, question.scenario.seed, config, fences, listen
-        )
-        return (chunk.tracks for chunk in made)
+    def stream(city: CityMap, num: int, fences: Sequence[Fence]) -> Iterator[Tracks]:
+        if not num:
+            return
+        seed = question.scenario.seed
+        for chunk in generate_trips(model, city, num, seed, config, fences, listen):
+            yield chunk.tracks
 
-    if not question.fences and np.array_equal(before.counts, after.counts):
-        # the same map and the same random numbers give the same trips
-        for tracks in stream(before, ()):
-            yield tracks, tracks
+    if is_same(maps, question.fences):
+        yield from stream(maps[0], question.num_trips, ())
         return
-    yield from zip(stream(before, ()), stream(after, question.fences), strict=True)
+    first, second = split_number(question.num_trips)
+    halves = stream(maps[0], first, ()), stream(maps[1], second, question.fences)
+    for before, after in zip_longest(*halves):
+        yield from (part for part in (before, after) if part is not None)
 
 
-def _baseline_pair(way: str, question: TripQuestion, known: KnownCity) -> tuple[Tracks, Tracks]:
-    return make_pair(
+def _simple_trips(way: str, question: TripQuestion, known: KnownCity) -> Tracks:
+    return make_trips(
         way,
         known.training,
         rasters_of(question, known),
@@ -145,8 +155,12 @@ def _local_start_s(tracks: Tracks, question: TripQuestion) -> NDArray[np.float64
 
 
 def _shown(parts: list[Tracks], frame: CityFrame, question: TripQuestion) -> NDArray[np.float32]:
-    """(P, 4) of the first trips: number, seconds after midnight, longitude, latitude."""
+    """(P, 4) of the first trips that may be made after the edits.
+
+    Their numbers, seconds after midnight, longitude and latitude.
+    """
     tracks = join_tracks(parts)
+    tracks = tracks.select(~enters_fence(question.fences, tracks))
     tracks = tracks.select(np.arange(min(len(tracks), SHOWN_TRIPS)))
     trip = tracks.trip_of_point()
     within = np.arange(len(trip)) - tracks.offsets[:-1][trip]

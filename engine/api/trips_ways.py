@@ -1,7 +1,7 @@
 """Simple ways of making trips for a map: what a trained model has to be better than.
 
-All are given the same maps as the model. Trips before and after are made from the same random
-numbers.
+All are given the same maps as the model, and are coupled in the same way
+(:mod:`engine.models.tddpm.coupling`).
 """
 
 from collections.abc import Sequence
@@ -12,18 +12,19 @@ from numpy.typing import NDArray
 from engine.api.trips_maps import PATHS, RECORDED, WALK
 from engine.errors import InputError, ScenarioError
 from engine.models.tddpm.closed_loop import Fence
+from engine.models.tddpm.coupling import split_number
 from engine.models.tddpm.occupancy import CityMap
 from engine.models.tddpm.plans import TripWishes
 from engine.models.tddpm.prior import count_trips
-from engine.models.tddpm.tracks import Tracks
+from engine.models.tddpm.tracks import Tracks, join_tracks
 from engine.models.walk_baselines.guided_walk import fit_walk, walk_trips
-from engine.models.walk_baselines.resampling import resample_pairs, resample_trips
+from engine.models.walk_baselines.resampling import resample_trips
 from engine.models.walk_baselines.shortest_paths import graph_of_map, path_trips
 
 DAY_S = 86_400.0
 
 
-def make_pair(
+def make_trips(
     way: str,
     training: Tracks,
     maps: tuple[CityMap, CityMap],
@@ -31,8 +32,8 @@ def make_pair(
     wishes: TripWishes,
     num_trips: int,
     seed: int,
-) -> tuple[Tracks, Tracks]:
-    """Trips for the map before and for the one after the edits.
+) -> Tracks:
+    """Trips for the map before and for the one after the edits, half each.
 
     Args:
         way: one of :data:`engine.api.trips_maps.BASELINES`.
@@ -40,19 +41,30 @@ def make_pair(
         maps: before and after.
         fences: what nobody may enter after the edits; only recorded trips know streets.
         wishes: hours and purpose.
-        num_trips: of either version.
+        num_trips: of both halves together.
         seed: of everything random.
 
     Raises:
         ScenarioError: no recorded trip fits, or all are fenced off.
     """
     recorded = trips_wished(training, wishes)
-    is_same = not fences and np.array_equal(maps[0].counts, maps[1].counts)
-    if way == RECORDED and not is_same:
-        rng = np.random.default_rng((seed, 3))
-        return resample_pairs(recorded, maps, num_trips, rng, _outside(recorded, fences))
-    before = _make(way, recorded, maps[0], num_trips, seed)
-    return before, before if is_same else _make(way, recorded, maps[1], num_trips, seed)
+    if is_same(maps, fences):
+        return _make(way, recorded, maps[0], num_trips, np.random.default_rng((seed, 3)))
+    left = recorded.select(_outside(recorded, fences)) if way == RECORDED else recorded
+    return join_tracks(
+        [
+            _make(way, pool, city, num, np.random.default_rng((seed, 3 + half)))
+            for half, (pool, city, num) in enumerate(
+                zip((recorded, left), maps, split_number(num_trips), strict=True)
+            )
+            if num
+        ]
+    )
+
+
+def is_same(maps: tuple[CityMap, CityMap], fences: Sequence[Fence]) -> bool:
+    """Whether the edits change nothing."""
+    return not fences and np.array_equal(maps[0].counts, maps[1].counts)
 
 
 def trips_wished(tracks: Tracks, wishes: TripWishes) -> Tracks:
@@ -83,8 +95,9 @@ def _outside(tracks: Tracks, fences: Sequence[Fence]) -> NDArray[np.bool_]:
     return ~entered
 
 
-def _make(way: str, recorded: Tracks, city: CityMap, num_trips: int, seed: int) -> Tracks:
-    rng = np.random.default_rng((seed, 3))
+def _make(
+    way: str, recorded: Tracks, city: CityMap, num_trips: int, rng: np.random.Generator
+) -> Tracks:
     if way == RECORDED:
         return resample_trips(recorded, city, num_trips, rng)
     config = fit_walk(recorded)

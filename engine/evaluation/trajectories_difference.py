@@ -18,8 +18,7 @@ from scipy import sparse
 from scipy.special import stdtr
 
 from engine.domain import Grid
-from engine.errors import InputError
-from engine.models.tddpm.expansion import expansion_factors, replicate_factors
+from engine.models.tddpm.expansion import replicate_factors
 from engine.models.tddpm.tracks import Floats, LocalPlane, Tracks
 
 FALSE_SHARE = 0.05
@@ -56,28 +55,6 @@ def count_trips_in_cells(tracks: Tracks, grid: Grid, plane: LocalPlane) -> spars
     cell = row[inside] * grid.cols + col[inside]
     shape = len(tracks), grid.rows * grid.cols
     return sparse.csr_matrix((np.ones(len(trip)), (trip, cell)), shape=shape)
-
-
-def fit_factors(
-    before: sparse.csr_matrix, after: sparse.csr_matrix, maps: tuple[Floats, Floats]
-) -> tuple[Floats, Floats]:
-    """(N,) expansion factors of both versions; they begin alike, and differ by the edit alone.
-
-    Args:
-        before: (N, G) points of each trip.
-        after: (N, G) of its partner.
-        maps: (G,) what the trips before and after are to meet.
-
-    Raises:
-        InputError: the sets are not paired, or no trip passes a place of a map.
-    """
-    if before.shape != after.shape:
-        raise InputError("The two sets of trips are not paired.", f"{before.shape}, {after.shape}")
-    start = expansion_factors(before, maps[0])
-    return (
-        expansion_factors(before, maps[0], start),
-        expansion_factors(after, maps[1], start),
-    )
 
 
 def fit_without_groups(
@@ -122,7 +99,7 @@ def compare_fitted(
 
     Args:
         counts: (N, G) points of each trip before and after.
-        factors: from :func:`fit_factors`.
+        factors: from :func:`engine.models.tddpm.expansion.paired_factors`.
         without: from :func:`fit_without_groups`.
         shape: (R, C).
     """

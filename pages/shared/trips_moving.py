@@ -32,7 +32,10 @@ def draw_moving(city: api.City, result: Result) -> None:
     )
     groups = []
     for title, source, version in sources:
-        trips = api.made_trips(source, version, SHOWN_TRIPS)
+        if source is result:
+            trips = api.typical_trips(source, version, SHOWN_TRIPS)
+        else:
+            trips = api.made_trips(source, version, SHOWN_TRIPS)
         groups.append(TripGroup(title, trips.paths, trips.times_s))
     line = view_trips(
         groups,
@@ -46,7 +49,11 @@ def draw_moving(city: api.City, result: Result) -> None:
     )
     _draw_crossings(result, line)
     shown = min(SHOWN_TRIPS, int(result.metrics["trips"]))
-    words = f"{shown:,} of {result.metrics['trips']:,.0f} trips of either version are shown."
+    words = (
+        f"About {shown:,} of {result.metrics['trips']:,.0f} trips of either version are shown, "
+        "drawn by how many vehicles each stands for. A trip is the same in both wherever your "
+        "changes allow it."
+    )
     if truth is not None:
         words += " The simulator's are some of the trips that it drove in both runs."
     st.caption(words)

@@ -53,6 +53,28 @@ def expansion_factors(
     return replicate_factors(counts, wanted, first, ones)[:, 0]
 
 
+def paired_factors(
+    before: sparse.csr_matrix, after: sparse.csr_matrix, maps: tuple[Floats, Floats]
+) -> tuple[Floats, Floats]:
+    """(N,) expansion factors of both versions; they begin alike, and differ by the edit alone.
+
+    Args:
+        before: (N, G) points of each trip.
+        after: (N, G) of its partner.
+        maps: (G,) what the trips before and after are to meet.
+
+    Raises:
+        InputError: the sets are not paired, or no trip passes a place of a map.
+    """
+    if before.shape != after.shape:
+        raise InputError("The two sets of trips are not paired.", f"{before.shape}, {after.shape}")
+    start = expansion_factors(before, maps[0])
+    return (
+        expansion_factors(before, maps[0], start),
+        expansion_factors(after, maps[1], start),
+    )
+
+
 def replicate_factors(
     counts: sparse.csr_matrix, wanted: Floats, start: Floats, copies: Floats
 ) -> Floats:

@@ -66,45 +66,6 @@ def resample_trips(
     return training.select(rng.choice(len(training), size=num_trips, p=weight))
 
 
-def resample_pairs(
-    training: Tracks,
-    maps: tuple[CityMap, CityMap],
-    num_trips: int,
-    rng: np.random.Generator,
-    allowed: NDArray[np.bool_] | None = None,
-) -> tuple[Tracks, Tracks]:
-    """Training trips for a map before and after an edit; a trip changes only where it has to.
-
-    Each version is drawn by the weights of its own map. Trip i of both is the same one as often
-    as that allows: it is kept with the probability by which its weight fell, and otherwise drawn
-    anew among the trips whose weight rose (maximal coupling; Lindvall 1992, Lectures on the
-    Coupling Method, I.5).
-
-    Args:
-        training: trips to draw from.
-        maps: before and after.
-        num_trips: number of trips.
-        rng: of the draw.
-        allowed: (N,) trips that may be drawn after the edit; all if not given.
-
-    Raises:
-        InputError: no trip is left.
-    """
-    before = fit_weights(training, maps[0])
-    after = np.zeros(len(training))
-    free = np.ones(len(training), dtype=bool) if allowed is None else allowed
-    if not free.any():
-        raise InputError("Every training trip enters a blocked place.")
-    after[free] = fit_weights(training.select(free), maps[1])
-    first = rng.choice(len(training), size=num_trips, p=before)
-    kept = rng.random(num_trips) * before[first] < after[first]
-    risen = np.maximum(after - before, 0)
-    second = first.copy()
-    if not kept.all():
-        second[~kept] = rng.choice(len(training), size=int((~kept).sum()), p=risen / risen.sum())
-    return training.select(first), training.select(second)
-
-
 def _match_map(city: CityMap) -> Floats:
     cells = np.arange(city.counts.size)
     return np.asarray(

@@ -74,6 +74,22 @@ def test_as_painted_the_closed_street_moves_nothing_on_the_map(closed, base):
     assert result.metrics["blocked_entered"] == 0
 
 
+def test_trips_change_only_where_they_have_to(closed):
+    before, after = (api.made_trips(closed, version).paths for version in ("before", "after"))
+    same = [np.array_equal(*pair) for pair in zip(before, after, strict=True)]
+    assert 0.5 < np.mean(same) < 1
+    # those that are looked at are drawn by what they stand for
+    for version in ("before", "after"):
+        shown = api.typical_trips(closed, version, 50)
+        assert 30 < len(shown.paths) < 70
+        assert len(shown.times_s[0]) == len(shown.paths[0])
+    assert len(api.typical_trips(closed, "before", 1_000).paths) == 200
+    row, col = np.unravel_index(
+        closed.arrays["maps/change"].argmin(), closed.arrays["maps/change"].shape
+    )
+    assert closed.arrays["maps/after"][row, col] < closed.arrays["maps/before"][row, col]
+
+
 def test_simple_ways_stand_beside_the_answer(closed):
     assert api.simple_ways(closed) == ("walk", "paths")
     for way in api.simple_ways(closed):

@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from engine.errors import InputError
-from engine.models.tddpm.expansion import MOST, effective_number, expansion_factors
+from engine.models.tddpm.expansion import MOST, effective_number, expansion_factors, paired_factors
 
 
 def random_counts(num_trips, num_cells, rng):
@@ -57,3 +57,16 @@ def test_nobody_on_the_map_is_an_error():
 def test_effective_number():
     assert effective_number(np.full(9, 0.3)) == pytest.approx(9)
     assert effective_number(np.array([1.0, 0.0, 0.0])) == pytest.approx(1)
+
+
+def test_the_same_map_twice_has_the_same_factors():
+    counts = random_counts(100, 20, np.random.default_rng(4))
+    before, after = paired_factors(counts, counts, (np.arange(1.0, 21), np.arange(1.0, 21)))
+    np.testing.assert_array_equal(before, after)
+
+
+def test_sets_that_are_not_paired_are_refused():
+    rng = np.random.default_rng(0)
+    sets = random_counts(10, 20, rng), random_counts(11, 20, rng)
+    with pytest.raises(InputError, match="not paired"):
+        paired_factors(*sets, (np.ones(20), np.ones(20)))

@@ -8,7 +8,6 @@ from engine.models.tddpm.tracks import tracks_from_trips
 from engine.models.walk_baselines.guided_walk import WalkConfig, draw_places, fit_walk, walk_trips
 from engine.models.walk_baselines.resampling import (
     fit_weights,
-    resample_pairs,
     resample_trips,
 )
 from engine.models.walk_baselines.shortest_paths import StreetGraph, graph_of_map, path_trips
@@ -129,27 +128,3 @@ def test_training_trips_are_weighted_towards_the_map():
         resample_trips(training, city, 20, np.random.default_rng(0), counts > 0)
     with pytest.raises(InputError, match="No training trip"):
         fit_weights(training, city_of(np.pad(np.ones((1, 1)), ((0, 2), (6, 5)))))
-
-
-def test_a_trip_changes_only_where_it_has_to():
-    places = [np.full((4, 2), [25.0 + 50 * k, 25.0]) for k in range(10)]
-    training = tracks_from_trips(places, 5.0)
-    counts = np.zeros((3, 12))
-    counts[2, :10] = 10.0
-    edited = counts.copy()
-    edited[2, :5] = 2.0
-    maps = city_of(counts), city_of(edited)
-
-    same, again = resample_pairs(training, (maps[0], maps[0]), 400, np.random.default_rng(0))
-    np.testing.assert_array_equal(same.points_m, again.points_m)
-
-    before, after = resample_pairs(training, maps, 4000, np.random.default_rng(1))
-    starts = [tracks.points_m[tracks.offsets[:-1], 0] for tracks in (before, after)]
-    p, q = (fit_weights(training, city) for city in maps)
-    assert np.mean(starts[0] == starts[1]) == pytest.approx(np.minimum(p, q).sum(), abs=0.03)
-    drawn = np.bincount((starts[1] // 50).astype(int), minlength=10) / 4000
-    np.testing.assert_allclose(drawn, q, atol=0.03)  # as if drawn by the weights of its own map
-
-    none = np.zeros(len(training), dtype=bool)
-    with pytest.raises(InputError, match="Every training trip"):
-        resample_pairs(training, maps, 5, np.random.default_rng(0), none)
