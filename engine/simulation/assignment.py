@@ -29,6 +29,7 @@ from engine.simulation.habits import PERIODS_S, StreetHabits
 from engine.simulation.inputs import POINT_STEP_S
 from engine.simulation.interventions import Closure, Plan
 from engine.simulation.model import TrafficModel
+from engine.simulation.turns import turn_times
 
 Floats = NDArray[np.float64]
 SCATTER = 0.15
@@ -174,16 +175,17 @@ class _Pairs:
 
 @dataclass(frozen=True, eq=False)
 class _Graph:
-    """Edges as nodes; going from one to the next costs the time on the next."""
+    """Edges as nodes; going from one to the next costs the turn and the time on the next."""
 
     tail: NDArray[np.int64]
     head: NDArray[np.int64]
+    turn_s: Floats
 
     @classmethod
     def of(cls, model: TrafficModel, closed: frozenset[int]) -> "_Graph":
         links = np.array(model.links, np.int64)
         open_links = ~np.isin(links[:, 1], sorted(closed))
-        return cls(links[open_links, 0], links[open_links, 1])
+        return cls(links[open_links, 0], links[open_links, 1], turn_times(model)[open_links])
 
     def load(self, pairs: _Pairs, time_s: Floats) -> tuple[Floats, int]:
         """(E,) vehicles on each edge when all take the quickest way, and trips without one."""
@@ -191,7 +193,8 @@ class _Graph:
         volume = np.zeros(num)
         if not len(pairs.trips):
             return volume, 0
-        matrix = sparse.csr_matrix((time_s[self.head], (self.tail, self.head)), shape=(num, num))
+        cost_s = time_s[self.head] + self.turn_s
+        matrix = sparse.csr_matrix((cost_s, (self.tail, self.head)), shape=(num, num))
         origins, row = np.unique(pairs.origin, return_inverse=True)
         _, before = dijkstra(matrix, indices=origins, return_predecessors=True)
         reached = (before[row, pairs.target] >= 0) | (pairs.origin == pairs.target)

@@ -1,3 +1,4 @@
+import gzip
 from dataclasses import replace
 from datetime import date
 
@@ -11,6 +12,7 @@ from engine.models.installed import find_weights
 from engine.simulation.assignment import reassign
 from engine.simulation.habits import load_habits, save_habits
 from engine.simulation.model import load_model
+from engine.simulation.turns import turn_times
 
 DAY = date(2025, 5, 28)
 
@@ -63,7 +65,27 @@ def test_the_change_is_the_simulators_change(model, answer, closure):
     ]
     change = answer.change(model.grid.shape)
     assert np.corrcoef(change.ravel(), (days[1] - days[0]).ravel())[0, 1] > 0.7
-    assert np.corrcoef(answer.before.points.sum(axis=0), days[0].ravel())[0, 1] > 0.85
+    assert np.corrcoef(answer.before.points.sum(axis=0), days[0].ravel())[0, 1] > 0.93
+
+
+def test_turns_cost_the_junction_and_giving_way(tmp_path, model):
+    net = tmp_path / "net.xml.gz"
+    lanes = "".join(
+        f'<edge id=":j_{i}" function="internal"><lane id=":j_{i}_0" length="{10 * (i + 1)}" '
+        'speed="10"/></edge>'
+        for i in range(4)
+    )
+    ways = (("a", "b", 0, "M", ""), ("a", "c", 1, "m", ""), ("c", "b", 2, "o", 'tl="1"'))
+    links = "".join(
+        f'<connection from="{a}" to="{b}" via=":j_{i}_0" dir="s" state="{state}" {more}/>'
+        for a, b, i, state, more in (*ways, ("a", "b", 3, "M", ""))
+    )
+    links += '<connection from="b" to="a" via=":j_1_0" dir="t" state="m"/>'
+    net.write_bytes(gzip.compress(f"<net>{lanes}{links}</net>".encode()))
+    edges = tuple(replace(model.edges[0], id=name) for name in "abcd")
+    small = replace(model, net=net, edges=edges, links=((0, 1), (0, 2), (1, 0), (2, 1), (3, 0)))
+    # the quicker of two lanes, giving way, turning back, a signal, and a turn that nobody knows
+    assert turn_times(small).tolist() == [1.0, 3.5, 7.0, 3.0, 0.0]
 
 
 @pytest.mark.thorough
