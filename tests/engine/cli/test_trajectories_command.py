@@ -133,6 +133,7 @@ def test_training_leaves_out_a_rectangle_at_a_chosen_scale(points, tmp_path, mon
         run(*train_words(points, tmp_path, "--side", 1))
 
 
+@pytest.mark.thorough
 def test_training_needs_no_map_or_simulator_packages(points, tmp_path):
     absent = ("geopandas", "shapely", "pyproj", "h3", "distributed", "dask", "sumo", "streamlit")
     code = (

@@ -39,6 +39,7 @@ def local_days(times):
     return set(np.unique(local.strftime("%Y-%m-%d")))
 
 
+@pytest.mark.thorough
 def test_held_out_days_are_exported_as_points(tmp_path, capsys):
     path = tmp_path / "held.parquet"
     words = ["trips", "export", "--city", "adlershof", "--out", str(path), "--days"]

@@ -72,6 +72,7 @@ def test_trips_cross_the_river_at_bridges_only():
     assert np.linalg.norm(wet[:, None] - bridges, axis=-1).min(axis=1).max() < spacing / 2 + 10
 
 
+@pytest.mark.thorough
 def test_a_city_depends_on_seed_and_number_alone():
     first, second = make_family(2, 5, workers=2)
     again = make_city(1, 5)
@@ -82,6 +83,7 @@ def test_a_city_depends_on_seed_and_number_alone():
     assert (first.number, first.streets.kind) == (0, "grid")
 
 
+@pytest.mark.thorough
 def test_the_command_writes_cities_apart_from_each_other(tmp_path, capsys):
     path = tmp_path / "family.parquet"
     words = ("simulate", "family", "--cities", "3", "--seed", "1", "--workers", "2")
