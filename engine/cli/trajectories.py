@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,9 @@ def add_bench(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     bench.add_argument("--weights", required=True, help="name of shipped weights, or a file")
     bench.add_argument("--paper", help="weights of the paper's variant")
+    bench.add_argument(
+        "--beside", nargs="*", default=(), help="further weights, measured under their names"
+    )
     bench.add_argument("--points", type=Path, required=True, help="table of GPS points")
     bench.add_argument(
         "--hold-out",
@@ -100,9 +103,13 @@ def run_import(args: argparse.Namespace) -> int:
 
 def _add_sampler(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--evaluations", type=int, default=12)
+    parser.add_argument("--evaluations", type=int, default=8)
+    parser.add_argument("--time-power", type=float, default=1.5, help="finer times near the data")
     parser.add_argument("--guidance", type=float, default=1.0)
     parser.add_argument("--tries", type=int, default=2, help="of each trip; the best is kept")
+    parser.add_argument(
+        "--as-sampled", action="store_true", help="do not move trips onto the map's busy places"
+    )
 
 
 def run_sample(args: argparse.Namespace) -> int:
@@ -140,10 +147,10 @@ def run_bench(args: argparse.Namespace) -> int:
         raise InputError("Leaving out a rectangle of the training trips needs --hold-out.")
     if args.seeds < 1:
         raise InputError("The benchmark needs at least one seed.", str(args.seeds))
-    models = {"ours": _maker(args.weights, args)}
-    if args.paper:
-        models["paper"] = _maker(args.paper, args)
-    real, plane = read_tracks(args.points)
+    named = {"ours": args.weights, **({"paper": args.paper} if args.paper else {})}
+    named |= {Path(name).stem: name for name in args.beside}
+    models = {method: _maker(name, args) for method, name in named.items()}
+    real, plane = read_tracks(args.points, _common_plane(models))
     training: Tracks | None = None
     if args.hold_out:
         training, real = hold_out_people(real, HELD_OUT, SPLIT_SEED)
@@ -185,8 +192,21 @@ def summarise(runs: "list[dict[str, Measures]]") -> "dict[str, Measures]":
     return out
 
 
-def read_tracks(path: Path) -> "tuple[Tracks, LocalPlane]":
-    """Prepared trips of a table of GPS points, in our own layout, and the plane they lie on."""
+def _common_plane(models: "Mapping[str, Maker]") -> "LocalPlane | None":
+    """The plane of the one city that some of the models know; None if all know any place."""
+    planes = {maker.frame.plane for maker in models.values() if maker.frame is not None}
+    if len(planes) > 1:
+        raise InputError("These weights know different cities.", ", ".join(models))
+    return planes.pop() if planes else None
+
+
+def read_tracks(path: Path, plane: "LocalPlane | None" = None) -> "tuple[Tracks, LocalPlane]":
+    """Prepared trips of a table of GPS points, and the plane they lie on.
+
+    Args:
+        path: a table in our own layout.
+        plane: to lay them on; by default one in the middle of the points.
+    """
     from engine.cities.importers.gps import join_points
     from engine.cities.importers.gps_table import MICRODEGREE_COLUMNS, read_table_points
     from engine.models.tddpm.preparation import prepare_tracks
@@ -194,7 +214,8 @@ def read_tracks(path: Path) -> "tuple[Tracks, LocalPlane]":
 
     points = join_points(read_table_points(path, MICRODEGREE_COLUMNS))
     lon, lat = points.position
-    plane = LocalPlane(float(lon.min() + lon.max()) / 2, float(lat.min() + lat.max()) / 2)
+    middle = float(lon.min() + lon.max()) / 2, float(lat.min() + lat.max()) / 2
+    plane = plane or LocalPlane(*middle)
     return prepare_tracks(points, plane), plane
 
 
@@ -260,21 +281,30 @@ def load_named(name: str) -> "AnyModel":
 
 
 def _maker(name: str, args: argparse.Namespace) -> "Maker":
+    from engine.cities.registry import open_city
     from engine.evaluation.trajectories_bench import our_maker, paper_maker
+    from engine.models.installed import find_weights
+    from engine.models.tddpm.checkpoint import load_model
+    from engine.models.tddpm.city_trips import city_frame
     from engine.models.tddpm.paper import PaperModel
 
-    model = load_named(name)
+    model, card = load_model(find_weights(name))
     if isinstance(model, PaperModel):
         return paper_maker(model)
-    return our_maker(model, _generation(args))
+    frame = None
+    if model.usual is not None:
+        frame = city_frame(open_city(str(card.get("data", {}).get("city", ""))).grid)
+    return our_maker(model, _generation(args), frame)
 
 
 def _generation(args: argparse.Namespace) -> "GenerationConfig":
     from engine.models.tddpm.generation import GenerationConfig
     from engine.models.tddpm.sampling import SamplerConfig
+    from engine.models.tddpm.settling import SettlingConfig
 
-    sampler = SamplerConfig(args.evaluations, guidance=args.guidance)
-    return GenerationConfig(sampler, tries=args.tries)
+    sampler = SamplerConfig(args.evaluations, args.time_power, args.guidance)
+    settling = None if args.as_sampled else SettlingConfig()
+    return GenerationConfig(sampler, tries=args.tries, settling=settling)
 
 
 def _tell(text: str) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from engine.errors import EngineError, InputError
 from engine.evaluation.trajectories import Bounds, bounds_of, compare, share_near, split_halves
 from engine.evaluation.trajectories_copies import CopyTest, compare_copies, has_windows
+from engine.models.tddpm.city_trips import CityFrame
 from engine.models.tddpm.frames import MAP_SIZE
 from engine.models.tddpm.generation import GenerationConfig, TrajectoryModel, generate_trips
 from engine.models.tddpm.occupancy import CityMap, map_of_points
@@ -73,14 +74,31 @@ class Maker:
     Args:
         side_m: side of its regions, metres: its map has 64 cells on that side.
         make: trips for (map, number of trips, seed).
+        frame: the only place that it knows, whose plane the real trips lie on; None for a model
+            of any place.
     """
 
     side_m: float
     make: Callable[[CityMap, int, int], Made]
+    frame: CityFrame | None = None
+
+    def map_of(self, real: Tracks, bounds: Bounds) -> CityMap:
+        """The map of real trips as the model reads it."""
+        if self.frame is not None:
+            return self.frame.raster(real)
+        return city_of(real, bounds, self.side_m)
 
 
-def our_maker(model: TrajectoryModel, config: GenerationConfig) -> Maker:
-    """Our system, with its closed loop as configured."""
+def our_maker(
+    model: TrajectoryModel, config: GenerationConfig, frame: CityFrame | None = None
+) -> Maker:
+    """Our system, with its closed loop as configured.
+
+    Args:
+        model: the trained model.
+        config: how trips are made.
+        frame: of a model that knows one city only.
+    """
 
     def make(city: CityMap, num: int, seed: int) -> Made:
         chunks = generate_trips(model, city, num, seed, config)
@@ -88,7 +106,7 @@ def our_maker(model: TrajectoryModel, config: GenerationConfig) -> Maker:
         tracks = join_tracks([chunk.tracks for chunk in chunks])
         return Made(tracks, config.sampler.evaluations * guided)
 
-    return Maker(model.side_m, make)
+    return Maker(model.side_m, make, frame)
 
 
 def paper_maker(model: PaperModel) -> Maker:
@@ -139,7 +157,7 @@ _Method = Callable[[int, int], Made]
 
 def _model_methods(models: Mapping[str, Maker], real: Tracks, bounds: Bounds) -> dict[str, _Method]:
     def method(maker: Maker) -> _Method:
-        city = city_of(real, bounds, maker.side_m)
+        city = maker.map_of(real, bounds)
         return lambda num, seed: maker.make(city, num, seed)
 
     return {name: method(maker) for name, maker in models.items()}

@@ -187,6 +187,7 @@ class TripBuilder:
             duration_s=trips.num_points * self._step_s,
             start_s=trips.start_s,
             purpose=trips.purpose,
+            length_m=_lengths_m(trips, windows.length, self._step_s),
         )
         return PieceRequest(
             place, np.stack(slices), region.ravel(), points, valid, known, conditions
@@ -257,6 +258,13 @@ class _Growth:
             plan.purpose,
             step_s,
         )
+
+
+def _lengths_m(trips: TripPlan, num_points: Indices, step_s: float) -> Floats | None:
+    """Lengths that windows of so many points have at their trips' mean speed."""
+    if trips.speed_m_s is None:
+        return None
+    return np.asarray(trips.speed_m_s * (num_points - 1) * step_s)
 
 
 def _snap(distance_m: Floats, cell_m: float, length: int) -> Indices:

@@ -18,6 +18,7 @@ from engine.models.weights import fill_module, load_weights, save_weights
 KIND = "trajectories"
 PAPER_KIND = "trajectories-paper"
 _NETWORK, _EDGES, _COUNTS, _LENGTHS = "network.", "prior.edges", "prior.counts", "piece_lengths"
+_SPEEDS = "prior.speeds"
 _USUAL = "usual"
 _MAX_CHANNELS, _MAX_LAYERS, _MAX_PIECE_POINTS, _MAX_STEPS = 1_024, 48, 1_024, 4_000
 AnyModel = TrajectoryModel | PaperModel
@@ -47,6 +48,8 @@ def save_model(path: Path, model: AnyModel, card: Mapping[str, Any]) -> None:
         return
     tensors[_EDGES] = torch.from_numpy(model.prior.edges)
     tensors[_COUNTS] = torch.from_numpy(model.prior.counts)
+    if model.prior.speeds is not None:
+        tensors[_SPEEDS] = torch.from_numpy(model.prior.speeds)
     facts["piece_points"] = model.piece_points
     facts["most_moved"] = model.most_moved
     if model.usual is not None:
@@ -81,7 +84,9 @@ def _read_ours(tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> AnyMod
     piece_points = int(card["piece_points"])
     _check_sizes(config, piece_points)
     network = _fill(MapReader(config), tensors)
-    prior = TripPrior(tensors[_EDGES].double().numpy(), tensors[_COUNTS].double().numpy())
+    speeds = tensors[_SPEEDS].double().numpy() if _SPEEDS in tensors else None
+    edges, counts = (tensors[name].double().numpy() for name in (_EDGES, _COUNTS))
+    prior = TripPrior(edges, counts, speeds)
     step_s, side_m = float(card["step_s"]), float(card["side_m"])
     usual = tensors[_USUAL].double().numpy() if _USUAL in tensors else None
     moved = float(card.get("most_moved", 0.0))

@@ -70,8 +70,9 @@ def describe_pieces(
     duration_s: NDArray[np.floating],
     start_s: Floats,
     purpose: NDArray[np.int16],
+    length_m: Floats | None = None,
 ) -> Conditions:
-    """Conditions of N pieces whose length along the path is not known.
+    """Conditions of N pieces.
 
     Args:
         begins: (N,) the piece begins with its trip.
@@ -79,6 +80,7 @@ def describe_pieces(
         duration_s: (N,) of the whole trip.
         start_s: (N,) of the whole trip, seconds UTC.
         purpose: (N,) number, or unknown.
+        length_m: (N,) of each piece along its points; None where it is not known.
     """
     num = len(begins)
     day = 2 * np.pi * (start_s % DAY_S) / DAY_S
@@ -88,12 +90,12 @@ def describe_pieces(
     columns = [
         np.stack([begins, ends], axis=1),
         scale_duration(duration_s.astype(np.float64))[:, None],
-        np.zeros((num, 1)),
+        (np.zeros(num) if length_m is None else scale_length(length_m))[:, None],
         np.stack([np.sin(day), np.cos(day)], axis=1),
         kinds,
     ]
     known = np.ones((num, NUM_GROUPS), dtype=bool)
-    known[:, list(GROUPS).index("length")] = False
+    known[:, list(GROUPS).index("length")] = length_m is not None
     known[:, list(GROUPS).index("purpose")] = told
     return Conditions(np.concatenate(columns, axis=1).astype(np.float32), known)
 

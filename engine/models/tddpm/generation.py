@@ -21,6 +21,7 @@ from engine.models.tddpm.occupancy import CityMap, cut_regions, network_input
 from engine.models.tddpm.plans import TripPlan, TripWishes, assign_regions, draw_plan
 from engine.models.tddpm.prior import TripPrior
 from engine.models.tddpm.sampling import SamplerConfig, sample_pieces
+from engine.models.tddpm.settling import Settler, SettlingConfig
 from engine.models.tddpm.tracks import Floats, Indices, Tracks, join_tracks
 
 MAX_TRIPS = 10_000_000
@@ -45,12 +46,14 @@ class GenerationConfig:
         tries: tries of each trip, of which the one that fits the map best is kept; 1 keeps all.
         follow: draw regions by what is still missing; otherwise by p(r) alone.
         wishes: what the user asks of the trips.
+        settling: how tries are moved onto the map before one is kept; None leaves them as sampled.
     """
 
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     tries: int = 2
     follow: bool = True
     wishes: TripWishes = field(default_factory=TripWishes)
+    settling: SettlingConfig | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.tries <= 16:
@@ -164,6 +167,7 @@ class _TripSource:
         self._listen = listen
         self._maps = MapCache(model.network)
         self.ledger = OccupancyLedger(city, self._regions)
+        self._settler = Settler(city, config.settling) if config.settling else None
 
     def make(self, number: int, num: int) -> Tracks:
         """``num`` trips of chunk ``number`` that pass no fence."""
@@ -177,13 +181,18 @@ class _TripSource:
         open_slots = np.arange(num)
         for _ in range(MAX_ROUNDS):
             slot = np.repeat(np.arange(len(open_slots)), config.tries)
-            tries = builder.build(self._place(rng, wanted.select(open_slots[slot])))
+            plan = self._place(rng, wanted.select(open_slots[slot]))
+            tries = builder.build(plan)
+            if self._settler is not None:
+                tries = self._settler.settle(tries, rng, planned_lengths_m(plan, tries))
             allowed = ~self._strays(tries)
             for fence in self._fences:
                 allowed &= ~fence.entered(tries)
             kept = self.ledger.choose(tries, slot, allowed)
             if len(kept):
                 parts.append(tries.select(kept))
+                if self._settler is not None:
+                    self._settler.note(parts[-1])
             open_slots = np.delete(open_slots, slot[kept])
             if not len(open_slots):
                 return join_tracks(parts)
@@ -210,6 +219,13 @@ class _TripSource:
             expected = float(plan.num_points.sum()) / self._config.tries
             weight = self.ledger.region_weights(expected)
         return assign_regions(rng, plan, self._regions, weight)
+
+
+def planned_lengths_m(plan: TripPlan, tracks: Tracks) -> Floats | None:
+    """(N,) lengths of trips of a plan, as far as they came; None if the plan knows no speeds."""
+    if plan.speed_m_s is None:
+        return None
+    return np.asarray(plan.speed_m_s * (tracks.num_points - 1) * tracks.step_s)
 
 
 class MapCache:

@@ -3,7 +3,7 @@
 Shapes: N trips, R regions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ class TripPlan:
         begin: (N,) first point of the first window.
         row: (N,) first raster row of the first region.
         col: (N,) first raster column.
+        speed_m_s: (N,) mean speed along the points; None leaves it to the network.
     """
 
     num_points: Indices
@@ -39,6 +40,7 @@ class TripPlan:
     begin: Indices
     row: Indices
     col: Indices
+    speed_m_s: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.num_points)
@@ -52,6 +54,7 @@ class TripPlan:
             self.begin[trips],
             self.row[trips],
             self.col[trips],
+            None if self.speed_m_s is None else self.speed_m_s[trips],
         )
 
 
@@ -111,7 +114,9 @@ def draw_plan(
     begin = lowest + np.floor(rng.random(num) * (highest - lowest + 1)).astype(np.int64)
     purpose = UNKNOWN if wishes.purpose is None else wishes.purpose
     zero = np.zeros(num, np.int64)
-    return TripPlan(num_points, start_s, np.full(num, purpose, np.int16), begin, zero, zero)
+    speed = prior.draw_speeds(rng, num_points)
+    kinds = np.full(num, purpose, np.int16)
+    return TripPlan(num_points, start_s, kinds, begin, zero, zero, speed)
 
 
 def assign_regions(
@@ -133,11 +138,4 @@ def assign_regions(
     place = (np.arange(num) + rng.random()) / num
     region = np.minimum(np.searchsorted(edges, place, side="right"), len(regions) - 1)
     region = rng.permutation(region)
-    return TripPlan(
-        plan.num_points,
-        plan.start_s,
-        plan.purpose,
-        plan.begin,
-        regions.row[region],
-        regions.col[region],
-    )
+    return replace(plan, row=regions.row[region], col=regions.col[region])

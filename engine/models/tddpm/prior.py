@@ -1,6 +1,6 @@
-"""How long trips take and when they begin: what is drawn before any point is.
+"""How long trips take, when they begin and how fast they are: what is drawn before any point is.
 
-Only counts of trips by duration and hour are kept, no trip of anybody.
+Only counts of trips by duration, hour and mean speed are kept, no trip of anybody.
 """
 
 from dataclasses import dataclass
@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import InputError
-from engine.models.tddpm.tracks import Indices, Tracks
+from engine.models.tddpm.tracks import Floats, Indices, Tracks, path_lengths_m
 
 HOUR_S = 3_600.0
 NUM_HOURS = 24
 NUM_BINS = 32
 """Bins of duration, equally wide in the logarithm of the number of points."""
+SPEED_EDGES_M_S = np.geomspace(0.01, 50.0, 49)
+"""Edges of the bins of mean speed, metres a second; slower and faster trips count at the ends."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +26,8 @@ class TripPrior:
     Args:
         edges: (bins + 1,) float64, rising numbers of points; a bin holds edge <= n < next edge.
         counts: (bins, 24) float64, trips by bin and hour of their start, UTC.
+        speeds: (bins, speeds) float64, trips by bin and mean speed along their points; None where
+            it was not counted.
 
     Raises:
         InputError: the arrays do not fit, or no trip was counted.
@@ -31,6 +35,7 @@ class TripPrior:
 
     edges: NDArray[np.float64]
     counts: NDArray[np.float64]
+    speeds: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         fits = self.counts.shape == (len(self.edges) - 1, NUM_HOURS)
@@ -38,6 +43,11 @@ class TripPrior:
             raise InputError("The counts of trips by duration and hour do not fit.")
         if not (self.counts >= 0).all() or not self.counts.sum() > 0:
             raise InputError("No trip was counted, or a count is negative.")
+        speeds = self.speeds
+        if speeds is not None:
+            shape = len(self.counts), len(SPEED_EDGES_M_S) - 1
+            if speeds.shape != shape or not (speeds >= 0).all() or not speeds.sum() > 0:
+                raise InputError("The counts of trips by duration and speed do not fit.")
 
     def draw(
         self, rng: np.random.Generator, num: int, within_s: tuple[float, float] | None = None
@@ -68,6 +78,20 @@ class TripPrior:
         start_s = low[column] + rng.random(num) * (high - low)[column]
         return points, start_s % (NUM_HOURS * HOUR_S)
 
+    def draw_speeds(self, rng: np.random.Generator, num_points: Indices) -> Floats | None:
+        """(N,) mean speeds of trips of so many points, metres a second; None if not counted."""
+        if self.speeds is None:
+            return None
+        row = np.searchsorted(self.edges, num_points, side="right") - 1
+        counts = self.speeds[np.clip(row, 0, len(self.speeds) - 1)]
+        # of a duration that nobody had, nothing is known but the speeds of all
+        counts = np.where(counts.sum(axis=1, keepdims=True) > 0, counts, self.speeds.sum(axis=0))
+        ends = counts.cumsum(axis=1)
+        wanted = rng.random(len(counts)) * ends[:, -1]
+        column = np.minimum((ends <= wanted[:, None]).sum(axis=1), counts.shape[1] - 1)
+        slow, fast = SPEED_EDGES_M_S[column], SPEED_EDGES_M_S[column + 1]
+        return np.asarray(slow * (fast / slow) ** rng.random(len(column)))
+
 
 def count_trips(tracks: Tracks, num_bins: int = NUM_BINS) -> TripPrior:
     """The prior of a set of trips."""
@@ -77,4 +101,12 @@ def count_trips(tracks: Tracks, num_bins: int = NUM_BINS) -> TripPrior:
     row = np.searchsorted(edges, points, side="right") - 1
     hour = (tracks.start_s % (NUM_HOURS * HOUR_S) // HOUR_S).astype(np.int64)
     counts = np.bincount(row * NUM_HOURS + hour, minlength=(len(edges) - 1) * NUM_HOURS)
-    return TripPrior(edges, counts.reshape(-1, NUM_HOURS).astype(np.float64))
+    num_speeds = len(SPEED_EDGES_M_S) - 1
+    speed = path_lengths_m(tracks) / np.maximum((points - 1) * tracks.step_s, tracks.step_s)
+    column = np.clip(np.searchsorted(SPEED_EDGES_M_S, speed, side="right") - 1, 0, num_speeds - 1)
+    speeds = np.bincount(row * num_speeds + column, minlength=(len(edges) - 1) * num_speeds)
+    return TripPrior(
+        edges,
+        counts.reshape(-1, NUM_HOURS).astype(np.float64),
+        speeds.reshape(-1, num_speeds).astype(np.float64),
+    )

@@ -10,7 +10,7 @@ from engine.models.tddpm.pieces import (
     stack_examples,
 )
 from engine.models.tddpm.prior import TripPrior, count_trips
-from engine.models.tddpm.tracks import tracks_from_trips
+from engine.models.tddpm.tracks import path_lengths_m, tracks_from_trips
 
 
 @pytest.fixture(scope="module")
@@ -104,5 +104,13 @@ def test_prior_gives_back_durations_and_hours(tracks):
     assert np.median(points) == pytest.approx(np.median(tracks.num_points), rel=0.1)
     hours = np.bincount((start_s // 3600).astype(int), minlength=24) / len(start_s)
     np.testing.assert_allclose(hours, prior.counts.sum(axis=0) / len(tracks), atol=0.02)
+    lengths = prior.draw_speeds(np.random.default_rng(1), points) * (points - 1) * tracks.step_s
+    real = path_lengths_m(tracks)
+    for share in (25, 50, 75):
+        assert np.percentile(lengths, share) == pytest.approx(np.percentile(real, share), rel=0.15)
+    uncounted = TripPrior(prior.edges, prior.counts)
+    assert uncounted.draw_speeds(np.random.default_rng(1), points) is None
     with pytest.raises(InputError):
         TripPrior(prior.edges, prior.counts * 0)
+    with pytest.raises(InputError, match="speed"):
+        TripPrior(prior.edges, prior.counts, np.ones((2, 3)))
