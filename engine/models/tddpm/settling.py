@@ -58,7 +58,7 @@ class SettlingConfig:
 
     def steps(self) -> Floats:
         """(D,) displacements along one axis, cells."""
-        return self.step_cells * np.arange(-self.reach, self.reach + 1)
+        return self.step_cells * np.arange(-self.reach, self.reach + 1, dtype=np.float64)
 
     def drift(self) -> Floats:
         """(D, D) how likely a displacement follows another along one axis, up to a factor."""
