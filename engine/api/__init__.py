@@ -139,7 +139,6 @@ from engine.api.trajectories import (
     painted_edits,
     read_trips,
     simple_ways,
-    trip_methods,
     trip_purposes,
     trips_scenario,
     true_change,
@@ -149,6 +148,7 @@ from engine.api.trajectories import (
     wished_change,
 )
 from engine.api.trips_export import TripsFormat, export_trips, trips_file_name
+from engine.api.trips_skill import TripSkill, trip_methods, trip_skill
 from engine.api.truth import (
     ask_simulator,
     can_simulate,
@@ -224,6 +224,7 @@ __all__ = [
     "Span",
     "StreamedFrame",
     "Supposed",
+    "TripSkill",
     "TripsFormat",
     "Week",
     "WeekMaps",
@@ -311,6 +312,7 @@ __all__ = [
     "suppose",
     "trip_methods",
     "trip_purposes",
+    "trip_skill",
     "trips_file_name",
     "trips_scenario",
     "true_change",

@@ -30,7 +30,6 @@ from engine.api.trips_maps import (
     is_installed,
     painted_edits,
     streets_weights,
-    trips_weights,
 )
 from engine.cities import City
 from engine.compute.handle import JobHandle
@@ -94,12 +93,6 @@ class RangeGauge:
 def can_make_trips(city: City) -> bool:
     """Whether a city comes with recorded trips and a map of how busy each place is."""
     return FIELD in city.field_names and city.num_trajectories > 0
-
-
-def trip_methods(city: City) -> tuple[Method, ...]:
-    """How trips can be made in a city; the model only where one was trained."""
-    trained = is_installed(trips_weights(city.id))
-    return (Method.MODEL, Method.RECORDED) if trained else (Method.RECORDED,)
 
 
 def trip_purposes(city: City) -> tuple[str, ...]:
@@ -339,7 +332,6 @@ __all__ = [
     "painted_edits",
     "read_trips",
     "simple_ways",
-    "trip_methods",
     "trip_purposes",
     "trips_scenario",
     "true_change",

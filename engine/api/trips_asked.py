@@ -174,8 +174,9 @@ def moved_traffic(city: City, when: When, scenario: Scenario) -> NDArray[np.floa
             continue
         inside = occupancy_by_half_hours(city, When(when.day, first, last)).sum()
         whole = When(when.day, begin / 3_600, end / 3_600)
-        share = inside / max(occupancy_by_half_hours(city, whole).sum(), 1)
-        total += share * answer.change(city.grid.shape, [period])
+        observed = occupancy_by_half_hours(city, whole).sum(axis=0)
+        share = inside / max(observed.sum(), 1)
+        total += share * answer.change(city.grid.shape, observed, [period])
     return total
 
 

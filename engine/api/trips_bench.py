@@ -5,7 +5,7 @@ the map of the traffic assignment. Trips follow either map, made by the model wh
 by the simple ways.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 
 import numpy as np
@@ -20,11 +20,11 @@ from engine.api.trajectories import (
     painted_edits,
     read_trips,
     simple_ways,
-    trip_methods,
     trips_scenario,
     wished_change,
 )
 from engine.api.trips_maps import closed_streets
+from engine.api.trips_skill import trip_methods
 from engine.cities import City
 from engine.cities.interventions import Intervention, Split
 from engine.domain import Edit, Result, Scenario
@@ -43,9 +43,21 @@ class _Uncancelled:
 
 
 def bench_what_if(
-    city: City, num_trips: int, seed: int, listen: Listener = lambda _: None
+    city: City,
+    num_trips: int,
+    seed: int,
+    listen: Listener = lambda _: None,
+    *,
+    closures_only: bool = False,
 ) -> Iterator[tuple[str, Figures]]:
     """Figures of each test intervention, by its id.
+
+    Args:
+        city: with test interventions.
+        num_trips: trips of each answer.
+        seed: of everything random.
+        listen: told which intervention is looked at.
+        closures_only: leave out changes of the demand, for which no map is assigned.
 
     Yields:
         Correlations of change maps with the simulator's, over the whole day: of the assigned map
@@ -55,12 +67,58 @@ def bench_what_if(
     Raises:
         ScenarioError: the city has no test interventions.
     """
-    items = [item for item in city.interventions() if item.spec.split is Split.TEST]
-    if not items:
-        raise ScenarioError("The city has no test interventions.", city.id)
+    items = closures_to_test(city) if closures_only else interventions_to_test(city)
     for item in items:
         listen(item.spec.id)
         yield item.spec.id, _measure(city, item, num_trips, seed)
+
+
+def interventions_to_test(city: City) -> list[Intervention]:
+    """The interventions that nothing was trained on.
+
+    Raises:
+        ScenarioError: the city has none.
+    """
+    items = [item for item in city.interventions() if item.spec.split is Split.TEST]
+    if not items:
+        raise ScenarioError("The city has no test interventions.", city.id)
+    return items
+
+
+def closures_to_test(city: City) -> list[Intervention]:
+    """The test interventions that close streets.
+
+    Raises:
+        ScenarioError: the city has none.
+    """
+    items = [item for item in interventions_to_test(city) if closed_streets(item.spec.edits)]
+    if not items:
+        raise ScenarioError("The city has no test closures.", city.id)
+    return items
+
+
+def mean_agreement(
+    runs: Sequence[Mapping[str, Figures]], num_trips: int
+) -> dict[str, int | dict[str, float]]:
+    """What a card keeps of :func:`bench_what_if`: means over closures and seeds.
+
+    Args:
+        runs: of each seed, figures of each intervention.
+        num_trips: trips of each answer.
+
+    Raises:
+        ScenarioError: the model, or a traffic assignment, is missing.
+    """
+    means: dict[str, dict[str, float]] = {"true": {}, "reassigned": {}}
+    closures = [f for run in runs for f in run.values() if "map/reassigned" in f]
+    for question, found in means.items():
+        for method in Method:
+            values = [f.get(f"{method}/{question}") for f in closures]
+            known = [value for value in values if value is not None]
+            if not known:
+                raise ScenarioError("The benchmark did not run both methods.", str(method))
+            found[method] = round(sum(known) / len(known), 4)
+    return {"trips": num_trips, "seeds": len(runs), **means}
 
 
 def _measure(city: City, item: Intervention, num_trips: int, seed: int) -> Figures:
@@ -71,7 +129,7 @@ def _measure(city: City, item: Intervention, num_trips: int, seed: int) -> Figur
     day = item.untouched.field("occupancy").time_of(0).astimezone(city.zone).date()
     true = edited - untouched
     figures: Figures = {}
-    method = trip_methods(city)[0]
+    method = max(trip_methods(city), key=(Method.RECORDED, Method.MODEL).index)
     for follow, edits in _questions(city, item, untouched, edited):
         result = _ask(city, day, edits, follow, method, num_trips, seed)
         name = "reassigned" if follow is Follow.REASSIGNED else "true"

@@ -16,6 +16,7 @@ from engine.evaluation.trajectories_difference import (
     correlation,
     count_trips_in_cells,
     fit_without_groups,
+    number_distinct,
 )
 from engine.models.tddpm.closed_loop import Fence
 from engine.models.tddpm.coupling import stand_ins
@@ -87,7 +88,7 @@ def compare_versions(
         :mod:`engine.api.trajectories` names them, and figures.
     """
     fit = fit_versions(question, known, versions)
-    without = fit_without_groups(*fit.counts, fit.wanted)
+    without = fit_without_groups(fit.counts, fit.wanted, number_distinct(*versions))
     difference = compare_fitted(fit.counts, fit.factors, without, question.city.grid.shape)
     arrays: dict[str, np.ndarray] = {
         "maps/base": question.base.values,

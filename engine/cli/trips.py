@@ -107,26 +107,59 @@ def add_bench(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     bench.add_argument("--trips", type=int, default=1_024, help="trips of either version")
     bench.add_argument("--seeds", type=int, default=1, help="sampling seeds")
     bench.add_argument("--json", type=Path, help="file for the figures; standard output if none")
+    bench.add_argument("--closures", action="store_true", help="closed streets only")
+    bench.add_argument("--card", action="store_true", help="keep the means in the weights' card")
+    bench.add_argument("--speed", type=int, metavar="TRIPS", help="seconds and memory instead")
     bench.set_defaults(run=run_bench)
 
 
 def run_bench(args: argparse.Namespace) -> int:
-    """Print or write ``{seed: {intervention: {figure: value}}}``."""
-    from engine.api.trips_bench import bench_what_if
+    """Print or write ``{seed: {intervention: {figure: value}}}``, or seconds by part."""
+    from engine.api.trips_bench import bench_what_if, mean_agreement
+    from engine.api.trips_speed import bench_speed
     from engine.cities.registry import open_city
-    from engine.models.weights import write_atomically
 
     city = open_city(args.city)
-    figures = {
-        str(seed): dict(bench_what_if(city, args.trips, seed, lambda n: print(n, file=sys.stderr)))
-        for seed in range(args.seeds)
-    }
-    text = json.dumps(figures, indent=2, allow_nan=False)
+
+    def listen(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    if args.speed:
+        _write(args.json, dict(bench_speed(city, args.speed, listen)))
+        return 0
+    figures: dict[str, dict[str, Any]] = {}
+    for seed in range(args.seeds):
+        asked = bench_what_if(city, args.trips, seed, listen, closures_only=args.closures)
+        figures[str(seed)] = dict(asked)
+        # seeds take long: what is known stays if a later one is stopped
+        if args.json is not None:
+            _write(args.json, figures)
+        if args.card:
+            _keep_in_card(city.id, mean_agreement(list(figures.values()), args.trips))
     if args.json is None:
+        _write(None, figures)
+    return 0
+
+
+def _write(path: Path | None, figures: dict[str, Any]) -> None:
+    """To a file, or to standard output."""
+    from engine.models.weights import write_atomically
+
+    text = json.dumps(figures, indent=2, allow_nan=False)
+    if path is None:
         print(text)
     else:
-        write_atomically(args.json, f"{text}\n".encode())
-    return 0
+        write_atomically(path, f"{text}\n".encode())
+
+
+def _keep_in_card(city_id: str, means: dict[str, Any]) -> None:
+    from engine.api.trips_maps import trips_weights
+    from engine.models.installed import open_installed
+    from engine.models.weights import write_atomically
+
+    found = open_installed(trips_weights(city_id))
+    text = json.dumps({**found.card, "what_if": means}, indent=2, ensure_ascii=False)
+    write_atomically(found.path.with_suffix(".json"), f"{text}\n".encode())
 
 
 def run_observe(args: argparse.Namespace) -> int:

@@ -18,8 +18,8 @@ from scipy import sparse
 from scipy.special import stdtr
 
 from engine.domain import Grid
-from engine.models.tddpm.expansion import replicate_factors
-from engine.models.tddpm.tracks import Floats, LocalPlane, Tracks
+from engine.models.tddpm.expansion import expansion_factors, replicate_factors
+from engine.models.tddpm.tracks import Floats, Indices, LocalPlane, Tracks
 
 FALSE_SHARE = 0.05
 """Share of the marked cells that may be marked by chance."""
@@ -58,30 +58,44 @@ def count_trips_in_cells(tracks: Tracks, grid: Grid, plane: LocalPlane) -> spars
 
 
 def fit_without_groups(
-    before: sparse.csr_matrix, after: sparse.csr_matrix, maps: tuple[Floats, Floats]
+    counts: tuple[sparse.csr_matrix, sparse.csr_matrix],
+    maps: tuple[Floats, Floats],
+    units: tuple[Indices, Indices],
 ) -> tuple[Floats, Floats]:
-    """(J, N) factors of both versions with each group of pairs left out; 0 for those.
+    """(J, N) factors of both versions with each group of trips left out; 0 for those.
 
     Args:
-        before: (N, G) points of each trip.
-        after: (N, G) of its partner.
+        counts: (N, G) points of each trip before and after.
         maps: (G,) what the trips before and after are to meet.
+        units: (N,) from :func:`number_distinct`: copies of a trip are left out together.
 
     Raises:
         InputError: no trip passes a place of a map.
     """
-    kept = _kept_trips(before.shape[0])
-    start = replicate_factors(before, maps[0], np.ones((len(kept), 1)), kept)
-    return (
-        replicate_factors(before, maps[0], start, kept).T,
-        replicate_factors(after, maps[1], start, kept).T,
+    whole = expansion_factors(counts[0], maps[0])[:, None]
+    num_trips, num_units = len(whole), 1 + max(int(unit.max()) for unit in units)
+    groups = min(max(FITTED_TRIPS // num_trips, FEWEST_GROUPS), MOST_GROUPS, num_units)
+    kept = [(unit[:, None] % groups != np.arange(groups)).astype(np.float64) for unit in units]
+    start = replicate_factors(counts[0], maps[0], np.ones_like(whole), kept[0])
+    start = np.where(kept[0] > 0, start, whole)
+    before, after = (
+        replicate_factors(count, wanted, start, copies).T
+        for count, wanted, copies in zip(counts, maps, kept, strict=True)
     )
+    return before, after
 
 
-def _kept_trips(num: int) -> Floats:
-    """(N, J) 0 where a trip is left out: each in one group, otherwise 1."""
-    groups = min(max(FITTED_TRIPS // num, FEWEST_GROUPS), MOST_GROUPS, num)
-    return np.asarray(np.arange(num)[:, None] % groups != np.arange(groups), np.float64)
+def number_distinct(before: Tracks, after: Tracks) -> tuple[Indices, Indices]:
+    """(N,) and (N,) numbers of trips, the same for the same trip wherever it stands."""
+    rows = [
+        np.column_stack([tracks.start_s, tracks.num_points, *tracks.ends_m()])
+        for tracks in (before, after)
+    ]
+    _, number = np.unique(np.concatenate(rows), axis=0, return_inverse=True)
+    # neighbours in space are in different groups, and not always in the same order
+    shuffled = np.random.default_rng(len(number)).permutation(int(number.max()) + 1)
+    number = shuffled[number.ravel()]
+    return number[: len(before)], number[len(before) :]
 
 
 def jackknife_spread(without: Floats) -> Floats:

@@ -2,12 +2,13 @@
 
 The simulator answers that exactly and slowly. Here each trip takes a quickest way through the
 network, with times on each street as they were observed (:class:`StreetHabits`), scattered a
-little from driver to driver, and growing where more vehicles come than on that observed day.
-Without a closure nothing changes, exactly; with one, only what is driven differently does.
+little from driver to driver. Without a closure nothing changes, exactly; with one, only what is
+driven differently does.
 
-Method: stochastic user equilibrium by successive averages (Sheffi 1985, Urban Transportation
-Networks, chapter 12): probit choice, delays that grow with a power of the volume. Drivers go by
-the times that the streets showed at one of K moments of the observed day.
+Method: stochastic loading with probit choice (Sheffi 1985, Urban Transportation Networks, chapter
+11). Drivers go by the times that the streets showed at one of K moments of the observed day. Times
+that grow with the volume made the answers worse on the training closures: most of the delay is at
+signals, which the observed times hold already.
 
 Legend: T periods of the day, K moments of a period, E edges, G cells of the grid, N pairs of edges
 with trips.
@@ -34,11 +35,8 @@ from engine.simulation.turns import turn_times
 Floats = NDArray[np.float64]
 SCATTER = 0.15
 """Spread of the logarithm of a street's time from driver to driver."""
-GROWTH = 1.5
-"""Delays grow with this power of the volume."""
-FEW = 3.0
-"""Vehicles an hour that are added to volumes, so that a change on an empty street says little."""
-MOST_GROWTH = 6.0
+FEW_POINTS = 100.0
+"""Points of a period beside those of a place: where hardly anyone was, shares say little."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,21 +44,14 @@ class Assigned:
     """A day by assignment.
 
     Args:
-        course: (T, K, E) vehicles entering each edge, mean of the moments up to each.
-        time_s: (T, E) seconds that each is on it.
+        volume: (T, E) vehicles entering each edge.
         points: (T, G) points, one for each 5 s that a vehicle is in the cell.
         not_made: trips for which no way was found.
     """
 
-    course: Floats
-    time_s: Floats
+    volume: Floats
     points: Floats
     not_made: int
-
-    @property
-    def volume(self) -> Floats:
-        """(T, E) vehicles entering each edge."""
-        return np.asarray(self.course[:, -1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,11 +68,26 @@ class Reassignment:
     after: Assigned
     plan: Plan
 
-    def change(self, grid_shape: tuple[int, int], periods: Sequence[int] | None = None) -> Floats:
-        """(R, C) points more or fewer in each cell, all periods or some of them."""
+    def change(
+        self, grid_shape: tuple[int, int], observed: Floats, periods: Sequence[int] | None = None
+    ) -> Floats:
+        """(R, C) points more or fewer in each cell, all periods or some of them.
+
+        The assignment tells by which part the traffic of a place changes; that part is taken of
+        what was observed there (pivoting; Daly, Fox and Patruni 2011, European Transport
+        Conference).
+
+        Args:
+            grid_shape: (R, C).
+            observed: (R, C) points of the same periods on the day without edits.
+            periods: which; all if not given.
+        """
         chosen = list(range(len(self.before.points))) if periods is None else list(periods)
-        difference = self.after.points[chosen] - self.before.points[chosen]
-        return np.asarray(difference.sum(axis=0).reshape(grid_shape))
+        before, after = (
+            day.points[chosen].sum(axis=0).reshape(grid_shape) for day in (self.before, self.after)
+        )
+        few = FEW_POINTS * len(chosen)
+        return np.asarray((after - before) * (observed + few) / (before + few))
 
 
 def reassign(
@@ -112,50 +118,33 @@ def reassign(
     clock = make_clock(model, day, (0, 24))
     untouched, _ = plan_trips(model, day, (), clock, seed)
     plan, _ = plan_trips(model, day, edits, clock, seed)
-    before = _assign(model, habits, untouched, None)
-    return Reassignment(before, _assign(model, habits, plan, before), plan)
+    before, after = (_assign(model, habits, trips) for trips in (untouched, plan))
+    return Reassignment(before, after, plan)
 
 
-def _assign(
-    model: TrafficModel, habits: StreetHabits, plan: Plan, before: Assigned | None
-) -> Assigned:
-    """All periods of a day; ``before`` is what delays are compared with, None for itself."""
+def _assign(model: TrafficModel, habits: StreetHabits, plan: Plan) -> Assigned:
+    """All periods of a day."""
     parts = []
     for period in range(len(PERIODS_S) - 1):
         trips = plan.trips[_departing(plan.trips["depart_s"], period)]
-        closed = _closed(plan.closures, period)
-        usual = None if before is None else before.course[period]
-        parts.append(_assign_period(model, habits, period, (trips, closed), usual))
-    course, time_s = (np.stack([part[i] for part in parts]) for i in range(2))
-    points = np.asarray((course[:, -1] * time_s / POINT_STEP_S) @ habits.cells)
-    return Assigned(course, time_s, points, sum(part[2] for part in parts))
+        graph = _Graph.of(model, _closed(plan.closures, period))
+        parts.append(_assign_period(graph, habits, period, _Pairs.of(trips)))
+    volume = np.stack([part[0] for part in parts])
+    points = np.asarray((volume * habits.dwell_s / POINT_STEP_S) @ habits.cells)
+    return Assigned(volume, points, sum(part[1] for part in parts))
 
 
 def _assign_period(
-    model: TrafficModel,
-    habits: StreetHabits,
-    period: int,
-    asked: tuple[np.ndarray, frozenset[int]],
-    usual: Floats | None,
-) -> tuple[Floats, Floats, int]:
-    trips, closed = asked
-    pairs = _Pairs.of(trips)
-    graph = _Graph.of(model, closed)
-    hours = (PERIODS_S[period + 1] - PERIODS_S[period]) / 3_600
-    dwell, delay = habits.dwell_s[period], habits.dwell_s[period] - habits.calm_s
-    time_s, volume, growth, lost = dwell, np.zeros(len(dwell)), np.ones(len(dwell)), 0
-    course: list[Floats] = []
+    graph: "_Graph", habits: StreetHabits, period: int, pairs: "_Pairs"
+) -> tuple[Floats, int]:
+    """(E,) mean vehicles on each edge over the moments of a period, and trips without a way."""
+    volumes: list[Floats] = []
+    lost = 0
     for number, seen_s in enumerate(habits.seen_s[period]):
         rng = np.random.default_rng((period, number))
-        expected_s = habits.free_s + (seen_s - habits.free_s) * growth
-        loaded, lost = graph.load(pairs, expected_s * np.exp(rng.normal(0, SCATTER, len(dwell))))
-        volume = volume + (loaded - volume) / (number + 1)
-        course.append(volume)
-        if usual is not None:
-            few = FEW * hours
-            growth = np.minimum(((volume + few) / (usual[number] + few)) ** GROWTH, MOST_GROWTH)
-            time_s = habits.calm_s + delay * growth
-    return np.stack(course), time_s, lost
+        loaded, lost = graph.load(pairs, seen_s * np.exp(rng.normal(0, SCATTER, len(seen_s))))
+        volumes.append(loaded)
+    return np.mean(volumes, axis=0), lost
 
 
 @dataclass(frozen=True, eq=False)

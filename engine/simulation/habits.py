@@ -46,16 +46,12 @@ class StreetHabits:
 
     Args:
         dwell_s: (T, E) mean seconds on the edge and its junction.
-        calm_s: (E,) the same in the quietest period; at most ``dwell_s``.
         seen_s: (T, K, E) seconds that drivers expect, at K moments of each period.
-        free_s: (E,) seconds at the speed limit; at most ``seen_s``.
         cells: (E, G) share of an edge's points in each cell of the grid.
     """
 
     dwell_s: Floats
-    calm_s: Floats
     seen_s: Floats
-    free_s: Floats
     cells: sparse.csr_matrix
 
 
@@ -129,7 +125,7 @@ def _summarise(model: TrafficModel, points: _Points) -> StreetHabits:
     )
     share = sparse.diags(1 / np.maximum(np.asarray(spread.sum(axis=1)).ravel(), 1))
     seen = np.maximum(_expected_times(model, points), free)
-    return StreetHabits(dwell, dwell.min(axis=0), seen, free, (share @ spread).tocsr())
+    return StreetHabits(dwell, seen, (share @ spread).tocsr())
 
 
 def _with_junctions(points: _Points) -> Indices:
@@ -166,9 +162,7 @@ def save_habits(path: Path, habits: StreetHabits, city_id: str, day: date) -> No
     table = habits.cells.tocoo()
     parts = {
         "dwell_s": habits.dwell_s,
-        "calm_s": habits.calm_s,
         "seen_s": habits.seen_s,
-        "free_s": habits.free_s,
         "share": table.data,
     }
     tensors = {name: torch.from_numpy(values.astype(np.float32)) for name, values in parts.items()}
@@ -195,10 +189,8 @@ def load_habits(path: Path) -> StreetHabits:
     try:
         values = {name: tensor.double().numpy() for name, tensor in tensors.items()}
         row, col = tensors["places"].numpy()
-        shape = values["calm_s"].size, int(card["num_cells"])
+        shape = values["dwell_s"].shape[1], int(card["num_cells"])
         table = sparse.csr_matrix((values["share"], (row, col)), shape)
-        return StreetHabits(
-            values["dwell_s"], values["calm_s"], values["seen_s"], values["free_s"], table
-        )
+        return StreetHabits(values["dwell_s"], values["seen_s"], table)
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise WeightsError("The file of the streets is incomplete.", path.name) from error

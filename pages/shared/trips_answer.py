@@ -186,10 +186,12 @@ def _sure_text(result: Result) -> str:
     spread = result.arrays["maps/spread"].astype(np.float64)
     typical = float(np.median(spread[spread > 0])) if (spread > 0).any() else 0.0
     text = (
-        f"{figures['trips']:,.0f} trips were made for today's map and as many for the changed one, "
-        "from the same random numbers. A cell's change has a typical standard error of "
-        f"{typical:,.0f} ({UNIT}); a cell is marked when its change is too large for that, with at "
-        "most 5 % of the marks expected by chance. More trips make it smaller."
+        f"{figures['trips']:,.0f} trips were made, half of them for either map. All count in both "
+        "versions, each for as many vehicles as fits the map; those that enter a closed place do "
+        f"not count in the changed one. Other trips would differ by typically {typical:,.0f} in a "
+        f"cell ({UNIT}; found by leaving out some at a time). A cell is marked when its change is "
+        "too large for that, with at most 5 % of the marks expected by chance. More trips make "
+        "the range smaller."
     )
     return text
 
@@ -260,6 +262,11 @@ def _draw_truth(city: api.City, result: Result) -> None:
 
 def _draw_comparison(city: api.City, result: Result, truth: Result) -> None:
     _draw_ways(result, truth)
+    if result.scenario.edits != truth.scenario.edits:
+        st.caption(
+            ":material/info: The simulator closed your streets. What you painted is in the map and "
+            "in the trips, but not in its answer: judge closures by themselves."
+        )
     true = api.true_change(truth)
     change = result.arrays["maps/change"].astype(np.float64)
     size = max(float(np.abs(true).max()), float(np.abs(change).max()), 1.0)

@@ -38,6 +38,8 @@ METHOD_WORDS = {
     api.Method.RECORDED: "Recorded trips",
 }
 
+WAY_TEXT = {api.Method.MODEL: "trips of the trained model", api.Method.RECORDED: "recorded trips"}
+
 
 @dataclass(frozen=True)
 class Choices:
@@ -77,12 +79,7 @@ def draw_question(city: api.City) -> None:
                 seed=choices.seed,
             )
             ask(scenario, api.ask_trips)
-        if api.Method.MODEL not in api.trip_methods(city):
-            st.caption(
-                ":material/info: No model was trained for this city yet. Recorded trips that avoid "
-                "what you close are drawn until they fit your map; a way that nobody took before "
-                "cannot appear."
-            )
+        st.caption(f":material/info: {_methods_text(city)}")
         st.caption(
             "Paint with the brush, block places, or choose **streets** in the map's tools and "
             "click those to close."
@@ -135,8 +132,7 @@ def _draw_choices(city: api.City) -> Choices:
             0,
             key=f"trips-seed-{city.id}",
             persist_state="session",
-            help="The same number gives the same trips. Today's trips and those after your changes "
-            "are made from the same random numbers.",
+            help="The same number gives the same trips; another shows what chance does.",
         )
     return Choices(day, hours, follow, method, int(num_trips), purpose, int(seed))
 
@@ -173,6 +169,29 @@ def _draw_method(city: api.City) -> api.Method:
         "trips are drawn again until they fit it: nothing new, but each one real.",
     )
     return api.Method(chosen)
+
+
+def _methods_text(city: api.City) -> str:
+    """Which way of making trips is better here, and how that is known."""
+    best, *others = api.trip_methods(city)
+    if not others:
+        return (
+            "No model was trained for this city yet. Recorded trips that avoid what you close are "
+            "drawn until they fit your map; a way that nobody took before cannot appear."
+        )
+    skill = api.trip_skill(city)
+    if skill is None:
+        return "How well the trained model answers what-ifs was not measured for this city."
+    first, second = (
+        f"**{skill.true[way]:.2f}** where the new map is known and **{skill.reassigned[way]:.2f}** "
+        "where traffic is reassigned"
+        for way in (best, others[0])
+    )
+    return (
+        f"Tried on closures that were kept aside, the change that {WAY_TEXT[best]} show agrees "
+        f"with the simulator's to {first}; {WAY_TEXT[others[0]]} reach {second} (1 is perfect). "
+        "The better way is chosen at first."
+    )
 
 
 def _draw_follow(city: api.City) -> api.Follow:

@@ -40,6 +40,17 @@ def close_street(page, driver, street_id):
     page.get_by_text("Closed:").wait_for()
 
 
+def draw_line_by_keyboard(page):
+    """A line from the middle of the moving trips to the south, and Python's counts across it."""
+    page.locator(".map:visible").focus()
+    for key in ("l", " ", *4 * ["Shift+ArrowDown"], "Enter"):
+        page.keyboard.press(key)
+    across = page.get_by_test_id("stMetric").filter(has_text="Across the line towards")
+    across.nth(1).wait_for()
+    assert "vehicles" in across.first.get_by_test_id("stMetricValue").inner_text()
+    assert "±" in across.first.get_by_test_id("stMetricDelta").inner_text()
+
+
 @pytest.mark.thorough
 def test_close_lower_run_ask_the_simulator_and_download(address, page):
     page.goto(f"{address}/trips?city=adlershof")
@@ -79,6 +90,8 @@ def test_close_lower_run_ask_the_simulator_and_download(address, page):
         "() => [...__citymap.maps].some(map => map.payload.trips?.groups.length === 4)"
     )
     keep_picture(page, "trips-moving")
+    draw_line_by_keyboard(page)
+    keep_picture(page, "trips-line")
 
     page.get_by_role("tab", name="Download").click()
     with page.expect_download() as download:

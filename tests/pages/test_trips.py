@@ -65,7 +65,11 @@ def test_the_question_is_asked_with_what_was_chosen(offline, monkeypatch):
     app = run("adlershof")
     assert app.title[0].value == "Changed demand"
     assert {metric.label for metric in app.metric} >= {"Today", "As painted"}
-    assert "No model was trained for this city yet" in words(app)
+    # recorded trips are made unless the model's card says that it is better
+    best = api.trip_methods(api.open_city("adlershof"))[0]
+    assert "The better way is chosen at first" in words(app)
+    (way,) = [box for box in app.selectbox if box.label == "Made by"]
+    assert way.value == best
     (button,) = [b for b in app.button if b.label == "Make today's trips"]
     app.selectbox[0].select(256)
     button.click().run()

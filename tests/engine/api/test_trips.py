@@ -1,6 +1,7 @@
 """The whole way from an edit to trips, on the embedded city, with recorded trips."""
 
 import io
+import json
 from datetime import date
 
 import geopandas as gpd
@@ -10,9 +11,10 @@ import pytest
 
 from engine import api
 from engine.api.trips_bench import answer_here as answer
+from engine.api.trips_bench import mean_agreement
 from engine.api.truth import run as run_truth
 from engine.domain import BlockCells, CloseStreets, SetOccupancy
-from engine.errors import InputError, OccupancyError, ScenarioError
+from engine.errors import InputError, OccupancyError, ScenarioError, WeightsError
 
 DAY, HOURS = date(2025, 5, 28), (7.0, 9.0)
 
@@ -97,6 +99,57 @@ def test_simple_ways_stand_beside_the_answer(closed):
         assert closed.arrays[f"{way}/change"].any()
     # recorded trips know the streets, the others do not
     assert closed.metrics["mismatch_after"] < closed.metrics["walk/mismatch_after"]
+
+
+MEASURED = {
+    "trips": 64,
+    "seeds": 2,
+    "true": {"model": 0.9, "recorded": 0.95},
+    "reassigned": {"model": 0.8, "recorded": 0.7},
+}
+
+
+@pytest.fixture
+def carded(monkeypatch, tmp_path):
+    """Makes the city's model one with these figures on its card."""
+
+    def write(what_if):
+        path = tmp_path / "weights" / "adlershof-trips.safetensors"
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        card = {"sha256": "", "kind": "trajectories"} | ({"what_if": what_if} if what_if else {})
+        path.with_suffix(".json").write_text(json.dumps(card))
+
+    monkeypatch.setenv("CITYBRUSH_DATA", str(tmp_path))
+    return write
+
+
+def test_the_better_way_of_making_trips_comes_first(city, carded):
+    carded(None)
+    assert api.trip_skill(city) is None
+    assert api.trip_methods(city) == (api.Method.RECORDED, api.Method.MODEL)
+    carded(MEASURED)
+    assert api.trip_skill(city).true == MEASURED["true"]
+    assert api.trip_methods(city) == (api.Method.MODEL, api.Method.RECORDED)
+    carded({**MEASURED, "true": {"model": 0.8, "recorded": 0.95}})
+    assert api.trip_methods(city) == (api.Method.RECORDED, api.Method.MODEL)
+    carded({**MEASURED, "true": {"model": 0.8}})
+    with pytest.raises(WeightsError, match="incomplete"):
+        api.trip_methods(city)
+
+
+def test_a_card_keeps_means_over_closures_and_seeds():
+    closure = {"map/reassigned": 0.7, "model/true": 0.9, "recorded/true": None}
+    closure |= {"model/reassigned": 0.6, "recorded/reassigned": 0.5}
+    other = {**closure, "model/true": 0.8, "recorded/true": 0.4}
+    demand = {"model/true": 0.0, "recorded/true": 0.0}
+    runs = [{"a": closure, "c": demand}, {"a": other, "c": demand}]
+    means = mean_agreement(runs, 64)
+    assert means["true"] == {"model": 0.85, "recorded": 0.4}
+    assert means["reassigned"] == {"model": 0.6, "recorded": 0.5}
+    assert (means["trips"], means["seeds"]) == (64, 2)
+    with pytest.raises(ScenarioError, match="both methods"):
+        mean_agreement([{"c": demand}], 64)
 
 
 @pytest.mark.thorough

@@ -10,6 +10,7 @@ from engine.evaluation.trajectories_difference import (
     count_trips_in_cells,
     fit_without_groups,
     jackknife_spread,
+    number_distinct,
 )
 from engine.models.tddpm.expansion import paired_factors
 from engine.models.tddpm.tracks import LocalPlane, tracks_from_trips
@@ -31,7 +32,8 @@ def walked_counts(seed, num=300, size=SIDE):
 
 def compare(before, after, maps, shape=(SIDE, SIDE)):
     factors = paired_factors(before, after, maps)
-    without = fit_without_groups(before, after, maps)
+    units = np.arange(before.shape[0])
+    without = fit_without_groups((before, after), maps, (units, units))
     return compare_fitted((before, after), factors, without, shape)
 
 
@@ -91,10 +93,35 @@ def test_the_spread_of_a_mean_is_its_standard_error():
 
 def test_many_trips_are_left_out_in_fewer_groups(monkeypatch):
     monkeypatch.setattr("engine.evaluation.trajectories_difference.FITTED_TRIPS", 3_000)
-    counts = sparse.csr_matrix(np.ones((100, 2)))
-    before, after = fit_without_groups(counts, counts, (np.ones(2), np.ones(2)))
+    counts, units = sparse.csr_matrix(np.ones((100, 2))), np.arange(100)
+    before, after = fit_without_groups((counts, counts), (np.ones(2), np.ones(2)), (units, units))
     assert before.shape == after.shape == (30, 100)
     assert ((before == 0).sum(axis=0) == 1).all()
+
+
+def test_copies_of_a_trip_know_no_more_than_it(city_map):
+    few, target = walked_counts(0, 60), city_map.copy()
+    target[int(city_map.argmax())] *= 0.9
+    index = np.arange(480) % 60
+    many, maps = few[index], (city_map, target)
+    factors = paired_factors(many, many, maps)
+    spreads = [
+        compare_fitted(
+            (many, many), factors, fit_without_groups((many, many), maps, (u, u)), (SIDE, SIDE)
+        ).spread
+        for u in (index, np.arange(480))
+    ]
+    assert np.median(spreads[0] / spreads[1]) > 2
+
+
+def test_trips_are_told_apart_by_their_ends_and_times():
+    one, other = np.array([[0.0, 0], [5, 5]]), np.array([[0.0, 0], [5, 6]])
+    before = tracks_from_trips([one, other, one], 5.0)
+    after = tracks_from_trips([other, other, one], 5.0, np.array([0.0, 0, 60]))
+    first, second = number_distinct(before, after)
+    assert first[0] == first[2] != first[1]
+    assert second[0] == second[1] == first[1]
+    assert second[2] not in first
 
 
 def test_the_step_up_rule():

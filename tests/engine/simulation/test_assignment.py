@@ -46,7 +46,7 @@ def answer(model, habits, closure):
 def test_without_edits_nothing_changes(model, habits):
     same = reassign(model, habits, DAY, (), seed=1)
     assert same.before.not_made == 0
-    assert not same.change(model.grid.shape).any()
+    assert not same.change(model.grid.shape, np.ones(model.grid.shape)).any()
 
 
 def test_nobody_drives_on_a_closed_street(model, answer, closure):
@@ -63,7 +63,7 @@ def test_the_change_is_the_simulators_change(model, answer, closure):
         part.field("occupancy").values.sum(axis=0, dtype=np.float64)
         for part in (closure.untouched, closure.edited)
     ]
-    change = answer.change(model.grid.shape)
+    change = answer.change(model.grid.shape, days[0])
     assert np.corrcoef(change.ravel(), (days[1] - days[0]).ravel())[0, 1] > 0.7
     assert np.corrcoef(answer.before.points.sum(axis=0), days[0].ravel())[0, 1] > 0.93
 
@@ -92,7 +92,7 @@ def test_turns_cost_the_junction_and_giving_way(tmp_path, model):
 def test_more_demand_is_more_traffic(model, habits):
     zone = model.zones[0].id
     more = reassign(model, habits, DAY, (ScaleDemand(zone, 3.0),), seed=1)
-    assert more.change(model.grid.shape).sum() > 0
+    assert more.change(model.grid.shape, np.ones(model.grid.shape)).sum() > 0
 
 
 def test_habits_are_read_as_they_were_written(habits, tmp_path):
