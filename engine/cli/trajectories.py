@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,10 @@ HELD_OUT = 0.2
 SPLIT_SEED = 0
 """The rule by which people are held out, the same in training and in the benchmark."""
 
+DEFAULT_WEIGHTS = "city-family"
+"""For places without weights of their own: trained on many simulated cities."""
+SHIPPED = f"by default '{DEFAULT_WEIGHTS}', which knows no place and works in any"
+
 
 def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register ``trajectories`` and its commands."""
@@ -28,7 +33,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     commands = area.add_subparsers(dest="command", metavar="COMMAND", required=True)
     add_train(commands)
     sample = commands.add_parser("sample", help="make trips for the map of a file of GPS points")
-    sample.add_argument("--weights", required=True, help="name of shipped weights, or a file")
+    sample.add_argument("--weights", default=DEFAULT_WEIGHTS, help=f"name or file; {SHIPPED}")
     sample.add_argument("--points", type=Path, required=True, help="points whose map is followed")
     sample.add_argument("--trips", type=int, default=256)
     sample.add_argument("--out", type=Path, required=True, help="table to write, .csv or .parquet")
@@ -55,6 +60,14 @@ def add_bench(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     add_box(bench, "--inside", "measure only the parts of trips in this rectangle, degrees")
     add_box(bench, "--leave-out", "training did not see this rectangle; nor do the baselines")
+    bench.add_argument("--trip-points", type=int, help="points of every trip that models make")
+    bench.add_argument(
+        "--ancestral",
+        type=int,
+        default=0,
+        metavar="STEPS",
+        help="measure the same network with so many ancestral steps as well",
+    )
     bench.add_argument("--max-trips", type=int, default=5_000, help="trips of each method")
     bench.add_argument("--seeds", type=int, default=3, help="sampling seeds; mean and spread")
     bench.add_argument("--json", type=Path, help="file for the figures; standard output if none")
@@ -150,6 +163,8 @@ def run_bench(args: argparse.Namespace) -> int:
     named = {"ours": args.weights, **({"paper": args.paper} if args.paper else {})}
     named |= {Path(name).stem: name for name in args.beside}
     models = {method: _maker(name, args) for method, name in named.items()}
+    if args.ancestral:
+        models["ancestral"] = _maker(args.weights, args, ancestral=args.ancestral)
     real, plane = read_tracks(args.points, _common_plane(models))
     training: Tracks | None = None
     if args.hold_out:
@@ -280,7 +295,7 @@ def load_named(name: str) -> "AnyModel":
     return load_model(find_weights(name))[0]
 
 
-def _maker(name: str, args: argparse.Namespace) -> "Maker":
+def _maker(name: str, args: argparse.Namespace, ancestral: int = 0) -> "Maker":
     from engine.cities.registry import open_city
     from engine.evaluation.trajectories_bench import our_maker, paper_maker
     from engine.models.installed import find_weights
@@ -294,17 +309,23 @@ def _maker(name: str, args: argparse.Namespace) -> "Maker":
     frame = None
     if model.usual is not None:
         frame = city_frame(open_city(str(card.get("data", {}).get("city", ""))).grid)
-    return our_maker(model, _generation(args), frame)
+    config = _generation(args)
+    if ancestral:
+        sampler = replace(config.sampler, evaluations=ancestral, ancestral=True)
+        config = replace(config, sampler=sampler)
+    return our_maker(model, config, frame)
 
 
 def _generation(args: argparse.Namespace) -> "GenerationConfig":
     from engine.models.tddpm.generation import GenerationConfig
+    from engine.models.tddpm.plans import TripWishes
     from engine.models.tddpm.sampling import SamplerConfig
     from engine.models.tddpm.settling import SettlingConfig
 
+    wishes = TripWishes(num_points=getattr(args, "trip_points", None))
     sampler = SamplerConfig(args.evaluations, args.time_power, args.guidance)
     settling = None if args.as_sampled else SettlingConfig()
-    return GenerationConfig(sampler, tries=args.tries, settling=settling)
+    return GenerationConfig(sampler, tries=args.tries, wishes=wishes, settling=settling)
 
 
 def _tell(text: str) -> None:

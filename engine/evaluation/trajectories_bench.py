@@ -61,10 +61,12 @@ class Made:
     Args:
         tracks: the trips.
         evaluations: of a network, per piece; 0 for methods without one.
+        first_s: seconds until the first trips were there; None where they come all at once.
     """
 
     tracks: Tracks
     evaluations: int = 0
+    first_s: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,10 +103,13 @@ def our_maker(
     """
 
     def make(city: CityMap, num: int, seed: int) -> Made:
-        chunks = generate_trips(model, city, num, seed, config)
+        started = time.perf_counter()
+        parts, first_s = [], None
+        for chunk in generate_trips(model, city, num, seed, config):
+            parts.append(chunk.tracks)
+            first_s = first_s or time.perf_counter() - started
         guided = 2 if config.sampler.guidance > 1 else 1
-        tracks = join_tracks([chunk.tracks for chunk in chunks])
-        return Made(tracks, config.sampler.evaluations * guided)
+        return Made(join_tracks(parts), config.sampler.evaluations * guided, first_s)
 
     return Maker(model.side_m, make, frame)
 
@@ -149,6 +154,15 @@ def bench_trajectories(
             raise InputError(f"The method '{name}' gave no trips.", str(error)) from error
         seconds = time.perf_counter() - started
         results[name] = _measure(made, seconds, second, bounds, data)
+    return _with_ratios(results, tuple(models))
+
+
+def _with_ratios(results: dict[str, Measures], models: tuple[str, ...]) -> dict[str, Measures]:
+    """Time and JS of each further model over those of the first, of the same run."""
+    for name in models[1:]:
+        for measure in ("seconds", "js"):
+            ours, other = results[models[0]][measure], results[name][measure]
+            results[name][f"{measure}_over_{models[0]}"] = (other or 0) / (ours or 1)
     return results
 
 
@@ -219,6 +233,7 @@ def _measure(
         **measures,
         **_copy_measures(copies),
         "seconds": seconds,
+        "first_seconds": made.first_s,
         "evaluations": made.evaluations,
     }
 

@@ -25,18 +25,20 @@ AnyModel = TrajectoryModel | PaperModel
 _Network = TypeVar("_Network", bound=nn.Module)
 
 
-def save_model(path: Path, model: AnyModel, card: Mapping[str, Any]) -> None:
+def save_model(path: Path, model: AnyModel, card: Mapping[str, Any], half: bool = False) -> None:
     """Write ``path`` (``*.safetensors``) and its card.
 
     Args:
         path: of the weights.
         model: what to keep.
         card: name, data and its terms, training, metrics.
+        half: keep the network in half precision; what belongs to it stays as it is.
 
     Raises:
         StorageError: writing failed.
     """
-    tensors = {_NETWORK + name: t for name, t in model.network.state_dict().items()}
+    state = model.network.state_dict().items()
+    tensors = {_NETWORK + name: t.half() if half else t for name, t in state}
     facts = {
         "network": asdict(model.network.config),
         "step_s": model.step_s,

@@ -10,12 +10,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from engine.diffusion.fewstep import straight_step
+from engine.diffusion.fewstep import straight_ancestral_step, straight_step
 from engine.diffusion.reverse import SamplingStep
 from engine.errors import InputError
 from engine.models.tddpm.network import EncodedMap, MapReader, PieceInput
 
-MAX_EVALUATIONS = 200
+MAX_EVALUATIONS = 1_000
 MAX_GUIDANCE = 10.0
 
 
@@ -29,6 +29,7 @@ class SamplerConfig:
             points find their street.
         guidance: 1 samples the model as it is; above 1 the map counts for more, at the price of
             a second evaluation per step.
+        ancestral: every step adds fresh noise, as the paper's chain does: for comparison.
 
     Raises:
         InputError: a value is out of range.
@@ -37,6 +38,7 @@ class SamplerConfig:
     evaluations: int = 12
     time_power: float = 2.5
     guidance: float = 1.0
+    ancestral: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.evaluations <= MAX_EVALUATIONS:
@@ -82,7 +84,11 @@ def sample_pieces(
     for done, (time, following) in enumerate(pairwise(config.times()), start=1):
         velocity = _guided(network, x_t, time, given, (seen, blind), config.guidance)
         x_0 = torch.where(given.known[..., None], given.points, x_t - time * velocity)
-        x_t = straight_step(x_t, x_0, time, following)
+        if config.ancestral and following > 0:
+            fresh = torch.randn(x_t.shape, generator=generator).to(x_t.device)
+            x_t = straight_ancestral_step(x_t, x_0, time, following, fresh)
+        else:
+            x_t = straight_step(x_t, x_0, time, following)
         yield SamplingStep(done, config.evaluations, x_0)
 
 

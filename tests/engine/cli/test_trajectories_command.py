@@ -97,6 +97,23 @@ def test_bench_writes_every_method_with_its_spread(weights, points, tmp_path, ca
     assert "markov-walk" in capsys.readouterr().err
 
 
+def test_bench_measures_further_weights_and_the_long_chain_in_the_same_run(
+    weights, points, tmp_path
+):
+    out = tmp_path / "bench.json"
+    words = ("bench", "trajectories", "--weights", weights, "--points", points, "--json", out)
+    more = ("--seeds", 1, "--evaluations", 2, "--max-trips", 6, "--trip-points", 24)
+    assert run(*words, *more, "--ancestral", 40, "--beside", weights) == 0
+    results = json.loads(out.read_text())
+    assert {"ours", "small", "ancestral"} <= set(results)
+    assert results["ancestral"]["evaluations"] == 40
+    assert results["ancestral"]["seconds_over_ours"] > 1
+    assert results["ours"]["first_seconds"] <= results["ours"]["seconds"]
+    assert results["ours"]["num_points"] <= 6 * 24
+    # other weights of the same values make the same trips
+    assert results["small"]["js_over_ours"] == pytest.approx(1)
+
+
 SMALL = ("--channels", 16, "--layers", 1, "--regions", 6, "--batch-regions", 2, "--steps", 1)
 QUARTER = (116.30, 39.95, 116.31, 39.96)
 

@@ -392,3 +392,17 @@ def test_a_slot_without_an_allowed_try_stays_open():
     tries = tracks_from_trips([np.full((3, 2), 20.0)] * 4, 5.0)
     kept = ledger.choose(tries, np.array([0, 0, 1, 1]), np.array([False, True, False, False]))
     assert kept.tolist() == [1]
+
+
+def test_ancestral_steps_reach_the_target_by_another_way():
+    oracle = Oracle(SMALL)
+    maps, given = inputs()
+    oracle.target = torch.randn(2, 3, 16, 2)
+    paths = []
+    for ancestral in (True, False):
+        config = SamplerConfig(8, ancestral=ancestral)
+        seen, noise = oracle.encode(maps), torch.Generator().manual_seed(0)
+        paths.append(list(sample_pieces(oracle, seen, given, config, noise)))
+    free = ~given.known
+    for steps in paths:
+        torch.testing.assert_close(steps[-1].estimate[free], oracle.target[free], atol=1e-5, rtol=0)
