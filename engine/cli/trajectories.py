@@ -306,10 +306,11 @@ def _maker(name: str, args: argparse.Namespace, ancestral: int = 0) -> "Maker":
     model, card = load_model(find_weights(name))
     if isinstance(model, PaperModel):
         return paper_maker(model)
-    frame = None
+    frame, config = None, _generation(args)
     if model.usual is not None:
+        # it knows its streets better than the map's cells do
+        config = replace(config, settling=None)
         frame = city_frame(open_city(str(card.get("data", {}).get("city", ""))).grid)
-    config = _generation(args)
     if ancestral:
         sampler = replace(config.sampler, evaluations=ancestral, ancestral=True)
         config = replace(config, sampler=sampler)

@@ -140,6 +140,7 @@ def _trained(
 
     from engine.models.tddpm.generation import TrajectoryModel
     from engine.models.tddpm.paper import PaperModel, count_lengths
+    from engine.models.tddpm.plans import busy_length_correlation
     from engine.models.tddpm.prior import count_trips
     from engine.models.tddpm.task import NoiseTraining, StraightTraining
 
@@ -149,5 +150,10 @@ def _trained(
     if not isinstance(best, StraightTraining):
         raise TypeError(type(best).__name__)
     return TrajectoryModel(
-        best.network, count_trips(training), pieces.num_points, training.step_s, pieces.side_m
+        best.network,
+        count_trips(training),
+        pieces.num_points,
+        training.step_s,
+        pieces.side_m,
+        busy_length=busy_length_correlation(training, pieces.side_m),
     )

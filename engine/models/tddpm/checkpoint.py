@@ -54,6 +54,7 @@ def save_model(path: Path, model: AnyModel, card: Mapping[str, Any], half: bool 
         tensors[_SPEEDS] = torch.from_numpy(model.prior.speeds)
     facts["piece_points"] = model.piece_points
     facts["most_moved"] = model.most_moved
+    facts["busy_length"] = model.busy_length
     if model.usual is not None:
         tensors[_USUAL] = torch.from_numpy(model.usual)
     save_weights(path, tensors, {**card, **facts, "kind": KIND})
@@ -91,8 +92,10 @@ def _read_ours(tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> AnyMod
     prior = TripPrior(edges, counts, speeds)
     step_s, side_m = float(card["step_s"]), float(card["side_m"])
     usual = tensors[_USUAL].double().numpy() if _USUAL in tensors else None
-    moved = float(card.get("most_moved", 0.0))
-    return TrajectoryModel(network, prior, piece_points, step_s, side_m, usual, moved)
+    moved, tie = (float(card.get(name, 0.0)) for name in ("most_moved", "busy_length"))
+    if not -1 < tie < 1:
+        raise WeightsError("The weights' card names an impossible correlation.", f"{tie}")
+    return TrajectoryModel(network, prior, piece_points, step_s, side_m, usual, moved, tie)
 
 
 def _read_paper(tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> AnyModel:

@@ -73,6 +73,7 @@ class TrajectoryModel:
         usual: (S, S) points of the training trips in the one region of a small city; None for
             models of many regions.
         most_moved: largest share of the points that an edit moved in training.
+        busy_length: correlation of busyness and trips' length in training.
     """
 
     network: MapReader
@@ -82,6 +83,7 @@ class TrajectoryModel:
     side_m: float
     usual: Floats | None = None
     most_moved: float = 0.0
+    busy_length: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,7 +220,7 @@ class _TripSource:
         if self._config.follow:
             expected = float(plan.num_points.sum()) / self._config.tries
             weight = self.ledger.region_weights(expected)
-        return assign_regions(rng, plan, self._regions, weight)
+        return assign_regions(rng, plan, self._regions, weight, self._model.busy_length)
 
 
 def planned_lengths_m(plan: TripPlan, tracks: Tracks) -> Floats | None:

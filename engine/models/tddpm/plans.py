@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from engine.errors import ScenarioError
 from engine.models.tddpm.conditions import DAY_S, NUM_PURPOSES
-from engine.models.tddpm.occupancy import RegionGrid
+from engine.models.tddpm.frames import MAP_SIZE
+from engine.models.tddpm.occupancy import RegionGrid, map_of_points
 from engine.models.tddpm.prior import TripPrior
-from engine.models.tddpm.tracks import UNKNOWN, Floats, Indices
+from engine.models.tddpm.tracks import UNKNOWN, Floats, Indices, Tracks, path_lengths_m
 
 MAX_TRIP_POINTS = 1_024
 
@@ -120,22 +122,64 @@ def draw_plan(
 
 
 def assign_regions(
-    rng: np.random.Generator, plan: TripPlan, regions: RegionGrid, weight: Floats
+    rng: np.random.Generator,
+    plan: TripPlan,
+    regions: RegionGrid,
+    weight: Floats,
+    busy_length: float = 0.0,
 ) -> TripPlan:
     """Draw the first region of each trip, N_r in proportion to ``weight``.
 
     Systematic drawing: the number of trips in a region differs from its expectation by less than
-    one, which a draw of each trip by itself would not give. The order is random.
+    one, which a draw of each trip by itself would not give. Which trip gets which region is
+    random, but for the correlation between a region's busyness and a trip's length.
 
     Args:
         rng: of the draw.
         plan: trips.
         regions: R regions.
         weight: (R,) non-negative, not all zero.
+        busy_length: that correlation, of normal scores (a Gaussian copula).
     """
     num = len(plan)
     edges = np.cumsum(weight) / weight.sum()
     place = (np.arange(num) + rng.random()) / num
     region = np.minimum(np.searchsorted(edges, place, side="right"), len(regions) - 1)
     region = rng.permutation(region)
+    if busy_length and plan.speed_m_s is not None:
+        length = _normal_scores(plan.speed_m_s * plan.num_points)
+        wish = busy_length * length + (1 - busy_length**2) ** 0.5 * rng.normal(size=num)
+        by_busyness = region[np.argsort(regions.weight[region], kind="stable")]
+        region = np.empty_like(region)
+        region[np.argsort(wish, kind="stable")] = by_busyness
     return replace(plan, row=regions.row[region], col=regions.col[region])
+
+
+def busy_length_correlation(tracks: Tracks, side_m: float, num: int = 20_000) -> float:
+    """Rank correlation between how busy a place is and how long the trips through it are.
+
+    Long trips pass through quiet places, short ones stay in busy ones.
+
+    Args:
+        tracks: the training trips.
+        side_m: side of a region, metres: how far around a place counts.
+        num: points looked at.
+    """
+    picked = np.random.default_rng(0).integers(len(tracks.points_m), size=num)
+    city = map_of_points(tracks.points_m, side_m / MAP_SIZE)
+    rows, cols = city.shape
+    total = np.zeros((rows + 1, cols + 1))
+    total[1:, 1:] = city.counts.cumsum(axis=0).cumsum(axis=1)
+    row, col = np.divmod(np.maximum(city.cell_of(tracks.points_m[picked]), 0), cols)
+    half = MAP_SIZE // 2
+    top, low = np.maximum(row - half, 0), np.minimum(row + half, rows)
+    left, right = np.maximum(col - half, 0), np.minimum(col + half, cols)
+    busy = total[low, right] - total[top, right] - total[low, left] + total[top, left]
+    length = path_lengths_m(tracks)[tracks.trip_of_point()[picked]]
+    return float(np.corrcoef(_normal_scores(busy), _normal_scores(length))[0, 1])
+
+
+def _normal_scores(values: Floats) -> Floats:
+    """Normal quantiles of the ranks of values."""
+    rank = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+    return np.asarray(ndtri((rank + 0.5) / len(values)))

@@ -20,8 +20,13 @@ from engine.models.tddpm.objective import (
     hide_conditions,
     straight_loss,
 )
-from engine.models.tddpm.occupancy import CityMap, cut_regions
-from engine.models.tddpm.plans import TripWishes
+from engine.models.tddpm.occupancy import CityMap, RegionGrid, cut_regions
+from engine.models.tddpm.plans import (
+    TripPlan,
+    TripWishes,
+    assign_regions,
+    busy_length_correlation,
+)
 from engine.models.tddpm.prior import TripPrior
 from engine.models.tddpm.sampling import SamplerConfig, sample_pieces
 from engine.models.tddpm.settling import SettlingConfig
@@ -406,3 +411,30 @@ def test_ancestral_steps_reach_the_target_by_another_way():
     free = ~given.known
     for steps in paths:
         torch.testing.assert_close(steps[-1].estimate[free], oracle.target[free], atol=1e-5, rtol=0)
+
+
+def test_long_trips_are_begun_in_quiet_regions_where_training_says_so():
+    rng = np.random.default_rng(0)
+    weight = np.array([0.1, 0.2, 0.3, 0.4])
+    regions = RegionGrid(np.arange(4), np.arange(4), weight)
+    zero = np.zeros(4_000, np.int64)
+    kinds = np.full(4_000, -1, np.int16)
+    speed = rng.gamma(2, 2, 4_000)
+    plan = TripPlan(zero + 50, zero * 1.0, kinds, zero, zero, zero, speed)
+    tied = assign_regions(rng, plan, regions, weight, -0.5)
+    free = assign_regions(rng, plan, regions, weight)
+    for placed in (tied, free):
+        np.testing.assert_allclose(np.bincount(placed.row) / 4_000, weight, atol=1e-3)
+    means = [tied.speed_m_s[tied.row == region].mean() for region in range(4)]
+    assert means == sorted(means, reverse=True)
+    assert means[0] > 1.5 * means[3]
+    assert np.corrcoef(free.row, speed)[0, 1] == pytest.approx(0, abs=0.05)
+
+
+def test_the_tie_of_busyness_and_length_is_found_in_trips():
+    rng = np.random.default_rng(0)
+    centre = [rng.normal(0, 5, (20, 2)).cumsum(axis=0) for _ in range(300)]
+    quiet = rng.uniform(-9_000, 9_000, (100, 2))
+    outside = [start + rng.normal(0, 60, (20, 2)).cumsum(axis=0) for start in quiet]
+    assert busy_length_correlation(tracks_from_trips(centre + outside, 5.0), 2_000) < -0.5
+    assert abs(busy_length_correlation(tracks_from_trips(centre, 5.0), 2_000)) < 0.3
