@@ -122,18 +122,19 @@ def _draw_choices(city: api.City) -> Choices:
             help="More trips show smaller changes, and take longer.",
         )
         purpose = _draw_purpose(city)
-        method = _draw_method(city)
     follow = _draw_follow(city)
-    with st.popover("Advanced", icon=":material/tune:"):
-        seed = st.number_input(
-            "Draw (seed)",
-            0,
-            10_000,
-            0,
-            key=f"trips-seed-{city.id}",
-            persist_state="session",
-            help="The same number gives the same trips; another shows what chance does.",
-        )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        method = _draw_method(city)
+        with st.popover("Advanced", icon=":material/tune:"):
+            seed = st.number_input(
+                "Draw (seed)",
+                0,
+                10_000,
+                0,
+                key=f"trips-seed-{city.id}",
+                persist_state="session",
+                help="The same number gives the same trips; another shows what chance does.",
+            )
     return Choices(day, hours, follow, method, int(num_trips), purpose, int(seed))
 
 
