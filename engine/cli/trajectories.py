@@ -116,7 +116,7 @@ def run_import(args: argparse.Namespace) -> int:
 
 def _add_sampler(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--evaluations", type=int, default=8)
+    parser.add_argument("--evaluations", type=int, default=6)
     parser.add_argument("--time-power", type=float, default=1.5, help="finer times near the data")
     parser.add_argument("--guidance", type=float, default=1.0)
     parser.add_argument("--tries", type=int, default=2, help="of each trip; the best is kept")
