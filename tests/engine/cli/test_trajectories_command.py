@@ -97,6 +97,7 @@ def test_bench_writes_every_method_with_its_spread(weights, points, tmp_path, ca
     assert "markov-walk" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_bench_measures_further_weights_and_the_long_chain_in_the_same_run(
     weights, points, tmp_path
 ):
