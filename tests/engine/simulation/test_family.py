@@ -25,6 +25,7 @@ def parts_of(streets, chosen):
     return connected_components(graph, directed=False)[1]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("has_river", [False, True])
 def test_streets_hang_together_and_only_bridges_cross_the_river(kind, has_river, tmp_path):
