@@ -80,10 +80,10 @@ def load_system(name: str, threads: int, device: str = "cpu") -> "Reconstructor"
     from engine.models.installed import find_weights
 
     torch.set_num_threads(threads)
-    return load_reconstructor(find_weights(name), find_device(device))
+    return load_reconstructor(find_weights(name), torch_device(device))
 
 
-def find_device(name: str) -> "torch.device":
+def torch_device(name: str) -> "torch.device":
     """The device of that name.
 
     Raises:

@@ -86,14 +86,14 @@ def run_bench(args: argparse.Namespace) -> int:
 
 
 def _keep_on_card(args: argparse.Namespace, figures: "dict[str, dict[str, Row]]") -> None:
-    from engine.models.installed import find_weights
+    from engine.api.reconstruction_benchmark import CARD_KEY
+    from engine.models.installed import open_installed
     from engine.models.weights import write_atomically
 
-    path = find_weights(args.weights).with_suffix(".json")
-    card = json.loads(path.read_text("utf-8"))
-    kept = card.setdefault("benchmark", {})
-    kept[str(args.seed)] = {"every": args.every, "masks": figures}
-    write_atomically(path, f"{json.dumps(card, indent=2)}\n".encode())
+    found = open_installed(args.weights)
+    kept = {**found.card.get(CARD_KEY, {}), str(args.seed): {"every": args.every, "masks": figures}}
+    text = json.dumps({**found.card, CARD_KEY: kept}, indent=2)
+    write_atomically(found.path.with_suffix(".json"), f"{text}\n".encode())
 
 
 def _read_frames(args: argparse.Namespace, system: "Reconstructor") -> "FlowSeries":

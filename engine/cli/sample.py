@@ -66,10 +66,7 @@ def _sizes(text: str) -> list[int]:
 def _sweep_table(rows: list[dict[str, float | int | str | None]]) -> Table:
     table = Table(*(name.replace("_", " ") for name in rows[0]), box=None)
     for row in rows:
-        cells = (
-            v if isinstance(v, str) else "-" if v is None else f"{v:,.4g}" for v in row.values()
-        )
-        table.add_row(*cells)
+        table.add_row(*(_cell(value) for value in row.values()))
     return table
 
 
