@@ -1,7 +1,7 @@
 """``python -m engine forecast merge``: methods that were trained apart, in one weight file."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,13 @@ def add_merge(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         type=int,
         metavar="K",
         help="ours is then the mean of the first K members of each file's, and of each one's stid",
+    )
+    merge.add_argument(
+        "--published",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of HimNet, the method 'paper' of one of the files, in such a blend",
     )
     merge.add_argument("--half", action="store_true", help="keep parameters with 16 bits")
     merge.set_defaults(run=run_merge)
@@ -47,13 +54,31 @@ def run_merge(args: argparse.Namespace) -> int:
             methods[name] = other.methods[name]
             trainings[name] = other.card.get("training", {}).get(name, {})
     if args.blend is not None:
-        methods["ours"], trainings["ours"] = _blend(bundles, args.blend)
+        methods["ours"], trainings["ours"] = _blend(bundles, args.blend, args.published)
+        if args.published:
+            _join(methods)
+    elif args.published:
+        raise InputError("HimNet has a share in a blend only.", "", "Give --blend as well.")
     card = {**first.card, "training": trainings}
     save_bundle(args.out, replace(first, methods=methods, card=card), half=args.half)
     return 0
 
 
-def _blend(bundles: "Sequence[ForecastBundle]", members: int) -> "tuple[Banded, dict[str, Any]]":
+def _join(methods: "Mapping[str, Banded]") -> None:
+    from engine.models.himnet.direct import DirectNet
+    from engine.models.himnet.network import HimNet
+
+    ours = methods["ours"].method
+    paper = methods["paper"].method if "paper" in methods else None
+    if not isinstance(paper, HimNet):
+        raise InputError("None of these weights has a HimNet.", "", "Leave out --published.")
+    assert isinstance(ours, DirectNet)
+    ours.join(paper)
+
+
+def _blend(
+    bundles: "Sequence[ForecastBundle]", members: int, published: float
+) -> "tuple[Banded, dict[str, Any]]":
     """Ours of all bundles and stid of all bundles as one method, its training told for each.
 
     The margins are the mean of those of ours, each from a training that had not seen the end.
@@ -73,9 +98,13 @@ def _blend(bundles: "Sequence[ForecastBundle]", members: int) -> "tuple[Banded, 
     if not ours or not all(isinstance(network, DirectNet) for network in ours):
         raise InputError("None of these weights has a network of ours.", "", "Leave out --blend.")
     assert all(isinstance(network, STID) for network in plain)
-    whole = blend(ours, plain, members)
+    if not 0 <= published < 1:
+        raise InputError("A share of HimNet is 0 to below 1.", f"{published:g}")
+    whole = blend(ours, plain, members, published)
     margins = torch.stack([banded.margin_2HN for banded, _ in found["ours"]])
     trainings = [training for rows in found.values() for _, training in rows]
     told = {**found["ours"][0][1], "blended": trainings[1:]}
+    if published:
+        told["published"] = published
     told["parameters"] = sum(parameter.numel() for parameter in whole.parameters())
     return Banded(whole, margins.mean(dim=0)), told

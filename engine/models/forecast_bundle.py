@@ -2,8 +2,8 @@
 
 Tensors are named ``METHOD.tensor``; ``METHOD.margin_2HN`` holds the band's margins and
 ``profile_SN`` the usual day of each sensor, from which both baselines are made; ``weekdays_DSN``
-tells weekdays apart. The card lists
-each network's sizes under ``methods`` and the sensors under ``series``.
+tells weekdays apart. The card lists each network's sizes under ``methods`` and the sensors under
+``series``. A HimNet that has a share in our forecast is kept once, as ``paper``.
 """
 
 from collections.abc import Mapping
@@ -168,9 +168,18 @@ def load_bundle(path: Path) -> ForecastBundle:
         for name in BASELINES:
             baseline = make_baseline(name, profile)
             methods[name] = Banded(baseline, tensors[f"{name}.{MARGIN}"])
+        _join_published(methods)
     except (KeyError, TypeError, AttributeError) as error:
         raise WeightsError("The weights hold no forecasts.", f"{path.name}: {error}") from error
     return ForecastBundle(facts, profile, calendar, methods, card)
+
+
+def _join_published(methods: Mapping[str, Banded]) -> None:
+    """Give our network the file's HimNet, if it has a share in the forecast."""
+    ours = methods["ours"].method if "ours" in methods else None
+    paper = methods["paper"].method if "paper" in methods else None
+    if isinstance(ours, DirectNet) and ours.config.published and isinstance(paper, HimNet):
+        ours.join(paper)
 
 
 def _read_network(

@@ -33,10 +33,17 @@ def training_card(
             **settings,
             "seeds": list(seeds),
             "seconds": round(seconds, 1),
-            "device": platform.processor() or platform.machine(),
+            "device": _device_name(),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         },
         "metrics": dict(metrics),
     }
+
+
+def _device_name() -> str:
+    """What training uses when it may choose: the accelerator, else the processor."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return platform.processor() or platform.machine()

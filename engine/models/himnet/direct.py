@@ -7,8 +7,8 @@ autoregressive decoder, whose errors feed on themselves, by a direct head; the p
 quantiles. What it adds: the usual day of each sensor, missing readings as such, the streets, and
 how much of a sensor's connections is open, so that a closed street is seen where it is. Where
 asked for, it also sees how the hours before the history deviated from the usual day, lets sensors
-attend to each other by their present state, and averages several networks that differ in their
-first parameters.
+attend to each other by their present state, averages several networks that differ in their
+first parameters, and moves its middle towards STID and HimNet, whose errors differ from its own.
 
 See the package docstring for the shape legend; S = T + H, P earlier steps, M networks.
 """
@@ -25,6 +25,7 @@ from engine.errors import WeightsError
 from engine.models.dropout import SeededDropout
 from engine.models.forecast_windows import Forecast, Scale, WindowBatch
 from engine.models.himnet.meta import MetaLinear, Reassociated
+from engine.models.himnet.network import HimNet
 from engine.models.himnet.objective import pinball_loss
 from engine.models.himnet.recurrent import learn_graph
 from engine.models.himnet.streets import open_share, weigh_sources
@@ -53,6 +54,7 @@ class DirectConfig:
         members: M, networks whose quantiles are averaged.
         tails: weight of each outer quantile's loss; the median's is 1.
         plain: STID networks that move the middle; they are trained apart, see :func:`blend`.
+        published: share of HimNet in the middle; see :meth:`DirectNet.join`.
     """
 
     num_sensors: int
@@ -70,6 +72,7 @@ class DirectConfig:
     members: int = 1
     tails: float = 1.0
     plain: int = 0
+    published: float = 0.0
 
     @property
     def num_features(self) -> int:
@@ -227,6 +230,8 @@ class DirectNet(DirectMember):
         )
         sizes = (config.num_sensors, config.steps_per_day, config.history, config.horizon)
         self.plain = nn.ModuleList(STID(STIDConfig(*sizes), generator) for _ in range(config.plain))
+        # not a part of this network: it belongs to the method ``paper`` and is kept once
+        self._published: tuple[HimNet, ...] = ()
         for name, value in (
             ("value_mean", torch.zeros(())),
             ("value_std", torch.ones(())),
@@ -243,6 +248,21 @@ class DirectNet(DirectMember):
         self.value_std.fill_(scale.std)
         self.weekday_share_7.copy_(torch.tensor(scale.weekday_share))
         self.profile_SN.copy_((profile_SN - scale.mean) / scale.std)
+
+    def join(self, network: HimNet) -> None:
+        """Let HimNet as published have its share in the middle; it stays a network of its own.
+
+        Args:
+            network: of the same sensors; it knows its own scale.
+
+        Raises:
+            WeightsError: its sizes differ.
+        """
+        own, other = self.config, network.config
+        names = ("num_sensors", "steps_per_day", "history", "horizon")
+        if any(getattr(own, name) != getattr(other, name) for name in names):
+            raise WeightsError("HimNet is of other sensors or other steps.")
+        self._published = (network,)
 
     def inputs(
         self,
@@ -318,6 +338,7 @@ class DirectNet(DirectMember):
         """The forecast of a batch with its own, not yet calibrated band, in the data's unit."""
         given = self.inputs(batch, adjacency)
         scaled_BHNQ = self._move(self(*given).mean(dim=0), *given[:3])
+        scaled_BHNQ = self._move_to_published(scaled_BHNQ, batch, given[0])
         lower, middle, upper = self.unscale(scaled_BHNQ).unbind(-1)
         return Forecast(middle, lower, upper)
 
@@ -333,6 +354,28 @@ class DirectNet(DirectMember):
         share = self.config.plain / (self.config.plain + self.config.members)
         return scaled_BHNQ + share * off_BHN.unsqueeze(-1)
 
+    def _move_to_published(
+        self, scaled_BHNQ: Tensor, batch: WindowBatch, features_BNF: Tensor
+    ) -> Tensor:
+        """Quantiles shifted so that HimNet has its share in the middle.
+
+        Where nothing was measured it is given the usual value, as our own network is.
+
+        Raises:
+            WeightsError: it has a share and was never joined.
+        """
+        share = self.config.published
+        if not share:
+            return scaled_BHNQ
+        if not self._published:
+            raise WeightsError("These weights lack the HimNet that ours is blended with.")
+        (network,) = self._published
+        z_BTN = features_BNF[..., : self.config.history].transpose(1, 2)
+        heard = replace(batch, history_BTN=self.unscale(z_BTN))
+        other_BHN = (network.forecast(heard).middle_BHN - self.value_mean) / self.value_std
+        off_BHN = other_BHN - scaled_BHNQ[..., 1]
+        return scaled_BHNQ + share * off_BHN.unsqueeze(-1)
+
     def objective(self, output: Tensor, batch: WindowBatch) -> Tensor:
         """Pinball loss, in the data's own unit; the median's share is the absolute error."""
         truth_BHN, valid_BHN = batch.truth_BHN, batch.truth_valid_BHN
@@ -346,13 +389,16 @@ class DirectNet(DirectMember):
         return total / (self.config.members * (1 + 2 * weight))
 
 
-def blend(networks: Sequence[DirectNet], plain: Sequence[STID], members: int) -> DirectNet:
+def blend(
+    networks: Sequence[DirectNet], plain: Sequence[STID], members: int, published: float = 0.0
+) -> DirectNet:
     """One network that averages several that were trained apart on the same series.
 
     Args:
         networks: of the same sizes.
         plain: with the usual sizes of STID.
         members: how many members to take of each network, its first ones.
+        published: share of HimNet, which is yet to be joined (:meth:`DirectNet.join`).
 
     Raises:
         WeightsError: their sizes or scales differ, or a network has fewer members.
@@ -365,7 +411,7 @@ def blend(networks: Sequence[DirectNet], plain: Sequence[STID], members: int) ->
     if first.config.plain or not 1 <= members <= first.config.members:
         raise WeightsError("The networks do not have so many members.", str(members))
     total = members * len(networks)
-    config = replace(first.config, members=total, plain=len(plain))
+    config = replace(first.config, members=total, plain=len(plain), published=published)
     whole = DirectNet(config, first.adjacency_NN, torch.Generator().manual_seed(0))
     taken = [m for each in networks for m in (each, *each.others)[:members]]
     for target, source in zip((whole, *whole.others), taken, strict=True):

@@ -5,10 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 from engine.cli import forecast as commands
-from engine.errors import EngineError
+from engine.errors import EngineError, WeightsError
+from engine.models.forecast_bands import Banded
 from engine.models.forecast_bundle import BASELINES, load_bundle, save_bundle
+from engine.models.forecast_levers import silence_sensors
+from engine.models.forecast_windows import WindowSet
+from engine.models.himnet.direct import blend
+from engine.models.himnet.network import HimNet, HimNetConfig
 
 RECIPE = """
 [data]
@@ -187,3 +193,66 @@ def test_blend_of_two_files(place, tmp_path):
     assert len(blended.card["training"]["ours"]["blended"]) == 3
     parameters = blended.methods["ours"].method.parameters()
     assert blended.card["training"]["ours"]["parameters"] == sum(p.numel() for p in parameters)
+
+
+def test_himnet_has_its_share_in_a_blend(place, tmp_path):
+    whole, out = load_bundle(place / "waves.safetensors"), tmp_path / "out.safetensors"
+    ours, stid = whole.methods["ours"], whole.methods["stid"]
+    network = ours.method
+    himnet = HimNet(HimNetConfig(3, steps_per_day=24), torch.Generator().manual_seed(1)).eval()
+    himnet.value_mean.fill_(55.0)
+    himnet.value_std.fill_(9.0)
+    paper = {**whole.methods, "paper": Banded(himnet, stid.margin_2HN.clone())}
+    source = tmp_path / "with-paper.safetensors"
+    save_bundle(source, replace(whole, methods=paper))
+    words = ("forecast", "merge", source, "--blend", 1, "--out", out)
+    assert not _run(*words, "--published", 0.25)
+    blended = load_bundle(out).methods["ours"].method
+    series = commands.read_series(place / "series.npz", whole.facts, 0, 0)
+    batch = WindowSet.of(series).batch(np.arange(4))
+    with torch.inference_mode():
+        plain = (network.forecast(batch).middle_BHN + stid.method.forecast(batch).middle_BHN) / 2
+        wanted = 0.75 * plain + 0.25 * himnet.forecast(batch).middle_BHN
+        torch.testing.assert_close(blended.forecast(batch).middle_BHN, wanted)
+        # HimNet is never given a reading that was not made
+        silent = silence_sensors(batch, [1])
+        other = silence_sensors(replace(batch, history_BTN=batch.history_BTN + 5.0), [1])
+        kept = [0, 2]
+        other.history_BTN[..., kept] = silent.history_BTN[..., kept]
+        torch.testing.assert_close(
+            blended.forecast(other).middle_BHN, blended.forecast(silent).middle_BHN
+        )
+    # its parameters are in the file once
+    with safe_open(out, "pt") as file:
+        assert sum("joint_decoder" in name for name in file.keys()) == len(  # noqa: SIM118
+            [name for name in himnet.state_dict() if "joint_decoder" in name]
+        )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--published", 0.25), "blend only"),
+        (("--blend", 1, "--published", 1.5), "share of HimNet"),
+        (("--blend", 1, "--published", 0.25), "None of these weights has a HimNet"),
+    ],
+)
+def test_a_share_that_cannot_be_is_refused(place, tmp_path, words, told):
+    with pytest.raises(EngineError, match=told):
+        _run(
+            "forecast", "merge", place / "waves.safetensors", *words,
+            "--out", tmp_path / "out.safetensors",
+        )  # fmt: skip
+
+
+def test_a_network_that_lacks_its_himnet_says_so(place, tmp_path):
+    network = load_bundle(place / "waves.safetensors").methods["ours"].method
+    lonely = blend([network], [], 1, published=0.5)
+    series = commands.read_series(
+        place / "series.npz", load_bundle(place / "waves.safetensors").facts, 0, 0
+    )
+    with pytest.raises(WeightsError, match="lack the HimNet"):
+        lonely.forecast(WindowSet.of(series).batch(np.arange(2)))
+    other = HimNet(HimNetConfig(4, steps_per_day=24), torch.Generator().manual_seed(1))
+    with pytest.raises(WeightsError, match="other sensors"):
+        lonely.join(other)
