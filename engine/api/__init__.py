@@ -148,7 +148,7 @@ from engine.api.trajectories import (
     wished_change,
 )
 from engine.api.trips_export import TripsFormat, export_trips, trips_file_name
-from engine.api.trips_skill import TripSkill, trip_methods, trip_skill
+from engine.api.trips_skill import TripSkill, is_foreign, trip_methods, trip_skill
 from engine.api.truth import (
     ask_simulator,
     can_simulate,
@@ -273,6 +273,7 @@ __all__ = [
     "growing_trips",
     "held_out_from",
     "hidden_cells",
+    "is_foreign",
     "judge_range",
     "lengths_and_durations",
     "list_city_cards",

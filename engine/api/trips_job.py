@@ -7,7 +7,7 @@ maps: what has to be beaten.
 
 import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import zip_longest
 from typing import Any, Protocol
 
@@ -116,7 +116,9 @@ def _make_trips(question: TripQuestion, known: KnownCity, context: Stoppable) ->
         yield _simple_trips(RECORDED, question, known)
         return
     maps = rasters_of(question, known)
-    config = GenerationConfig(SamplerConfig(EVALUATIONS), TRIES, wishes=question.wishes)
+    # a model of other cities knows no purposes; the maps are those of the purpose already
+    wishes = question.wishes if known.is_own else replace(question.wishes, purpose=None)
+    config = GenerationConfig(SamplerConfig(EVALUATIONS), TRIES, wishes=wishes)
 
     def listen(_done: int, _total: int) -> None:
         context.raise_if_cancelled()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.api.trips_maps import is_installed, trips_weights
+from engine.api.trips_maps import FAMILY, model_weights
 from engine.cities import City
 from engine.errors import ScenarioError, WeightsError
 from engine.models.installed import find_weights
@@ -30,7 +30,7 @@ class KnownCity:
     """What a worker keeps of a city.
 
     Args:
-        model: trained on its trips, or none.
+        model: trained on its trips or on those of many simulated cities, or none.
         purposes: names of the purposes; a purpose's number is its place here.
         frame: the plane and the square that trips lie in.
         usual: points of the training trips on the fine raster.
@@ -46,6 +46,11 @@ class KnownCity:
     most_moved: float
     training: Tracks
     held_out: Tracks
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the model was trained on this city's trips."""
+        return self.model is not None and self.model.usual is not None
 
 
 # what this worker read lately, by the city's digest
@@ -68,22 +73,24 @@ def know_city(city: City) -> KnownCity:
         open_days, other_days = split_days(batches, city)
         training = _limit(tracks_of(open_days, frame, purposes), KNOWN_TRIPS)
         held_out = _limit(tracks_of(other_days, frame, purposes), HELD_OUT_TRIPS)
-        usual = frame.raster(training)
-        if model is not None:
-            usual = frame.raster_of(model.usual)
-        moved = most_moved(city) if model is None else model.most_moved
+        usual, moved = frame.raster(training), most_moved(city)
+        if model is not None and model.usual is not None:
+            usual, moved = frame.raster_of(model.usual), model.most_moved
         _kept.clear()
         _kept[city.digest] = KnownCity(model, purposes, frame, usual, moved, training, held_out)
     return _kept[city.digest]
 
 
 def _load(city: City) -> tuple[TrajectoryModel | None, tuple[str, ...]]:
-    """The city's trained model with the names of purposes; none where there is no model."""
-    name = trips_weights(city.id)
-    if not is_installed(name):
+    """The model that makes trips here, with the names of purposes that it knows.
+
+    The family's model knows neither a place nor a purpose.
+    """
+    name = model_weights(city)
+    if name is None:
         return None, ()
     model, card = load_model(find_weights(name))
-    if not isinstance(model, TrajectoryModel) or model.usual is None:
+    if not isinstance(model, TrajectoryModel) or (model.usual is None and name != FAMILY):
         raise WeightsError("These weights are not for a whole city.", name)
     return model, tuple(str(purpose) for purpose in card.get("purposes", ()))
 

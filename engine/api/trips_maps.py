@@ -11,13 +11,18 @@ from numpy.typing import NDArray
 
 from engine.cities import City
 from engine.domain import BlockCells, CloseStreets, Edit, OccupancyMap, Scenario, SetOccupancy
-from engine.errors import OccupancyError, ScenarioError, WeightsError
-from engine.models.installed import find_weights
+from engine.errors import InputError, OccupancyError, ScenarioError, WeightsError
+from engine.models.installed import find_weights, open_installed
+from engine.models.tddpm.city_trips import city_frame
 
 FIELD = "occupancy"
 PAINTED, REASSIGNED = "painted", "reassigned"
 """Whose map is followed: the user's own, or that of a traffic assignment with streets closed."""
 RECORDED, WALK, PATHS = "recorded", "walk", "paths"
+FAMILY = "city-family"
+"""Weights for cities without their own: trained on many simulated ones."""
+FAMILY_SIDES = (0.6, 1.7)
+"""So much smaller or larger than its own may a city be for the family's weights."""
 BASELINES = (RECORDED, WALK, PATHS)
 """Recorded trips drawn anew, a random walk on the map, shortest paths between places of it."""
 
@@ -62,8 +67,34 @@ def when_of(scenario: Scenario) -> When:
 
 
 def trips_weights(city_id: str) -> str:
-    """Name of the weights that make trips in a city."""
+    """Name of the weights that were trained on a city's own trips."""
     return f"{city_id}-trips"
+
+
+def model_weights(city: City) -> str | None:
+    """Name of the weights that make trips in a city: its own, or those of the city family.
+
+    Returns:
+        None where neither are installed, or the city is of another size than the family's.
+    """
+    if is_installed(trips_weights(city.id)):
+        return trips_weights(city.id)
+    family_m = _side_of_family()
+    try:
+        side_m = city_frame(city.grid).side_m
+    except InputError:
+        return None
+    fits = family_m is not None and FAMILY_SIDES[0] <= side_m / family_m <= FAMILY_SIDES[1]
+    return FAMILY if fits else None
+
+
+def _side_of_family() -> float | None:
+    if not is_installed(FAMILY):
+        return None
+    try:
+        return float(open_installed(FAMILY).card["side_m"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise WeightsError("The weights' card is incomplete.", FAMILY) from error
 
 
 def streets_weights(city_id: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.api.trajectories import Method
-from engine.api.trips_maps import is_installed, trips_weights
+from engine.api.trips_maps import FAMILY, is_installed, model_weights, trips_weights
 from engine.cities import City
 from engine.errors import WeightsError
 from engine.models.installed import open_installed
@@ -36,12 +36,20 @@ def trip_methods(city: City) -> tuple[Method, ...]:
     """How trips can be made in a city, the better way first; the model only where there is one.
 
     Which is better is told by the model's card (:func:`trip_skill`); without it, recorded trips.
+
+    Raises:
+        WeightsError: a card cannot be read.
     """
-    if not is_installed(trips_weights(city.id)):
+    if model_weights(city) is None:
         return (Method.RECORDED,)
     skill = trip_skill(city)
     ahead = skill is not None and skill.mean(Method.MODEL) > skill.mean(Method.RECORDED)
     return (Method.MODEL, Method.RECORDED) if ahead else (Method.RECORDED, Method.MODEL)
+
+
+def is_foreign(city: City) -> bool:
+    """Whether the model that makes a city's trips was trained on other cities alone."""
+    return model_weights(city) == FAMILY
 
 
 def trip_skill(city: City) -> TripSkill | None:

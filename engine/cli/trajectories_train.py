@@ -143,6 +143,7 @@ def _trained(
     from engine.models.tddpm.plans import busy_length_correlation
     from engine.models.tddpm.prior import count_trips
     from engine.models.tddpm.task import NoiseTraining, StraightTraining
+    from engine.models.tddpm.trip_ends import fit_ends_rule
 
     if isinstance(best, NoiseTraining):
         lengths = count_lengths(np.concatenate([example.valid for example in examples]))
@@ -156,4 +157,5 @@ def _trained(
         training.step_s,
         pieces.side_m,
         busy_length=busy_length_correlation(training, pieces.side_m),
+        ends=fit_ends_rule(training, pieces.side_m),
     )

@@ -180,6 +180,12 @@ def _methods_text(city: api.City) -> str:
             "No model was trained for this city yet. Recorded trips that avoid what you close are "
             "drawn until they fit your map; a way that nobody took before cannot appear."
         )
+    if api.is_foreign(city):
+        return (
+            "No model was trained for this city yet. The trained model knows 140 simulated cities "
+            "and follows any map; how well it answers what-ifs here was not measured. Recorded "
+            "trips cannot take a way that nobody took before."
+        )
     skill = api.trip_skill(city)
     if skill is None:
         return "How well the trained model answers what-ifs was not measured for this city."

@@ -13,6 +13,7 @@ from engine.models.tddpm.generation import TrajectoryModel
 from engine.models.tddpm.network import MapReader, NetworkConfig
 from engine.models.tddpm.paper import JointConfig, JointDenoiser, PaperModel
 from engine.models.tddpm.prior import TripPrior
+from engine.models.tddpm.trip_ends import EndsRule
 from engine.models.weights import fill_module, load_weights, save_weights
 
 KIND = "trajectories"
@@ -55,6 +56,7 @@ def save_model(path: Path, model: AnyModel, card: Mapping[str, Any], half: bool 
     facts["piece_points"] = model.piece_points
     facts["most_moved"] = model.most_moved
     facts["busy_length"] = model.busy_length
+    facts["ends"] = asdict(model.ends) if model.ends else None
     if model.usual is not None:
         tensors[_USUAL] = torch.from_numpy(model.usual)
     save_weights(path, tensors, {**card, **facts, "kind": KIND})
@@ -95,7 +97,18 @@ def _read_ours(tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> AnyMod
     moved, tie = (float(card.get(name, 0.0)) for name in ("most_moved", "busy_length"))
     if not -1 < tie < 1:
         raise WeightsError("The weights' card names an impossible correlation.", f"{tie}")
-    return TrajectoryModel(network, prior, piece_points, step_s, side_m, usual, moved, tie)
+    return TrajectoryModel(
+        network, prior, piece_points, step_s, side_m, usual, moved, tie, _read_ends(card)
+    )
+
+
+def _read_ends(card: Mapping[str, Any]) -> EndsRule | None:
+    if not card.get("ends"):
+        return None
+    rule = EndsRule(*(float(card["ends"][name]) for name in ("cell_m", "power")))
+    if not (0 < rule.cell_m < 1e6 and 0 < rule.power < 10):
+        raise WeightsError("The weights' card names an impossible rule of trips' ends.", f"{rule}")
+    return rule
 
 
 def _read_paper(tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> AnyModel:

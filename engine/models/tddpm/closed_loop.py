@@ -1,8 +1,8 @@
 """Closing the loop: generated occupancy is compared with the map and brought towards it.
 
 Three means. Regions that have received fewer points than the map wants are drawn more often. Of
-several tries of a trip the one is kept that lowers the distance to the map most. Trips that
-touch a blocked cell are never kept.
+several tries of a trip the one is kept that lowers the distance to the map most, and that between
+the trips' ends and what the map tells of them. Trips that touch a blocked cell are never kept.
 
 Differs from paper: the paper samples each region's share once and looks at nothing afterwards.
 
@@ -18,6 +18,7 @@ from scipy import sparse
 from engine.models.tddpm.frames import MAP_SIZE
 from engine.models.tddpm.occupancy import CityMap, RegionGrid
 from engine.models.tddpm.tracks import Floats, Indices, Tracks
+from engine.models.tddpm.trip_ends import EndsLedger, EndsRule
 
 MATCH_FACTOR = 3
 """Raster cells a side of a match cell: about 140 m for regions of 3 km."""
@@ -35,10 +36,12 @@ class OccupancyLedger:
     Args:
         target: the edited city's raster.
         regions: its regions.
+        ends: how the map tells where trips begin and end; None if it does not.
     """
 
-    def __init__(self, target: CityMap, regions: RegionGrid) -> None:
+    def __init__(self, target: CityMap, regions: RegionGrid, ends: EndsRule | None = None) -> None:
         self._target = target
+        self._ends = EndsLedger(target, ends) if ends else None
         self._regions = regions
         rows, cols = (-(-n // MATCH_FACTOR) for n in target.shape)
         self._shape = rows, cols
@@ -86,6 +89,8 @@ class OccupancyLedger:
             Indices of the tries kept, ascending; a slot without an allowed try has none.
         """
         counts = self._count(tries)
+        end_cells = self._ends.cells_of(tries) if self._ends else None
+        num_trips = (self._ends.num_trips if self._ends else 0) + len(np.unique(slot))
         wanted = self._share * (self._have.sum() + _mean_points(tries, slot))
         begins = np.flatnonzero(np.concatenate([[True], np.diff(slot) != 0]))
         ends = np.append(begins[1:], len(slot))
@@ -99,20 +104,30 @@ class OccupancyLedger:
             before = kept.copy()
             for number, tries_of in enumerate(choices):
                 if kept[number] >= 0:
-                    self._add(counts, kept[number], -1)
+                    self._add(counts, end_cells, kept[number], -1)
                 costs = [
                     self._cost(counts, index, wanted, per_point=not number_of_pass)
+                    + self._cost_of_ends(end_cells, index, num_trips)
                     for index in tries_of
                 ]
                 kept[number] = tries_of[int(np.argmin(costs))]
-                self._add(counts, kept[number], 1)
+                self._add(counts, end_cells, kept[number], 1)
             if np.array_equal(kept, before):
                 break
         return kept
 
-    def _add(self, counts: sparse.csr_matrix, index: int, times: int) -> None:
+    def _add(
+        self, counts: sparse.csr_matrix, end_cells: Indices | None, index: int, times: int
+    ) -> None:
         row = slice(*counts.indptr[index : index + 2])
         self._have[counts.indices[row]] += times * counts.data[row]
+        if self._ends is not None and end_cells is not None:
+            self._ends.add(end_cells[index], times)
+
+    def _cost_of_ends(self, end_cells: Indices | None, index: int, num_trips: int) -> float:
+        if self._ends is None or end_cells is None:
+            return 0.0
+        return self._ends.cost(end_cells[index], num_trips)
 
     def _cost(
         self, counts: sparse.csr_matrix, index: int, wanted: Floats, *, per_point: bool

@@ -23,6 +23,7 @@ from engine.models.tddpm.prior import TripPrior
 from engine.models.tddpm.sampling import SamplerConfig, sample_pieces
 from engine.models.tddpm.settling import Settler, SettlingConfig
 from engine.models.tddpm.tracks import Floats, Indices, Tracks, join_tracks
+from engine.models.tddpm.trip_ends import EndsRule
 
 MAX_TRIPS = 10_000_000
 FIRST_CHUNK = 32
@@ -74,6 +75,7 @@ class TrajectoryModel:
             models of many regions.
         most_moved: largest share of the points that an edit moved in training.
         busy_length: correlation of busyness and trips' length in training.
+        ends: how a map tells where trips begin and end; None if it does not.
     """
 
     network: MapReader
@@ -84,6 +86,7 @@ class TrajectoryModel:
     usual: Floats | None = None
     most_moved: float = 0.0
     busy_length: float = 0.0
+    ends: EndsRule | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +171,7 @@ class _TripSource:
         self._fences = fences
         self._listen = listen
         self._maps = MapCache(model.network)
-        self.ledger = OccupancyLedger(city, self._regions)
+        self.ledger = OccupancyLedger(city, self._regions, model.ends)
         self._settler = Settler(city, config.settling) if config.settling else None
 
     def make(self, number: int, num: int) -> Tracks:

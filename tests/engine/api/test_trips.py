@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from engine import api
+from engine.api import trips_known, trips_maps, trips_skill
 from engine.api.trips_bench import answer_here as answer
 from engine.api.trips_bench import mean_agreement
 from engine.api.truth import run as run_truth
@@ -303,3 +304,37 @@ def test_vehicles_across_a_line_are_counted_each_way(closed, city):
     assert (nobody.before, nobody.after, nobody.counted) == (0, 0, 0)
     with pytest.raises(InputError, match="no length"):
         api.count_crossings(closed, (13.5, 52.4, 13.5, 52.4))
+
+
+@pytest.fixture
+def without_own_weights(monkeypatch):
+    """The city as one that no model was trained for."""
+    for module in (trips_maps, trips_skill):
+        monkeypatch.setattr(module, "trips_weights", lambda _: "nowhere-trips")
+    trips_known._kept.clear()
+    yield
+    trips_known._kept.clear()
+
+
+def test_a_city_without_own_weights_is_offered_those_of_the_family(city, base, without_own_weights):
+    assert api.is_foreign(city)
+    assert api.trip_methods(city) == (api.Method.RECORDED, api.Method.MODEL)
+    assert api.trip_skill(city) is None
+    row, col = np.unravel_index(np.argmax(base), base.shape)
+    blocked = BlockCells(((int(row), int(col)),))
+    purpose = api.trip_purposes(city)[0]
+    more = {"method": api.Method.MODEL, "num_trips": 24, "purpose": purpose}
+    result = answer(scenario((blocked,), **more))
+    assert len(result.arrays["after/offsets"]) > 12
+    assert result.metrics["blocked_entered"] == 0
+    assert result.metrics["mismatch_after"] < 0.6
+
+
+def test_the_family_is_not_offered_to_a_city_of_another_size(
+    city, without_own_weights, monkeypatch
+):
+    monkeypatch.setattr(trips_maps, "FAMILY_SIDES", (2.0, 3.0))
+    assert not api.is_foreign(city)
+    assert api.trip_methods(city) == (api.Method.RECORDED,)
+    monkeypatch.setattr(trips_maps, "FAMILY", "no-such-family")
+    assert api.trip_methods(city) == (api.Method.RECORDED,)
