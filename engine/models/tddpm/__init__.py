@@ -27,6 +27,7 @@ From a map to trips:
 ``plans``        how long, when, and in which region each trip is begun
 ``assembly``     pieces joined to whole trips
 ``settling``     trips moved a little to where the map says people are
+``trip_ends``    where a map tells that trips begin and end
 ``closed_loop``  generated occupancy brought to the map; places that no trip may enter
 ``fences``       closed streets as such places
 ``generation``   all of it as a stream

@@ -80,7 +80,8 @@ class EndsLedger:
         row, col = np.arange(rows) // cells, np.arange(cols) // cells
         self._place = (row[:, None] * (col[-1] + 1) + col).ravel()
         self._target = target
-        self._share_Q = rule.shares(np.bincount(self._place, weights=target.counts.ravel()))
+        points_Q = np.bincount(self._place, weights=target.counts.ravel()).astype(np.float64)
+        self._share_Q = rule.shares(points_Q)
         self._have_2Q = np.zeros((2, len(self._share_Q)))
 
     def cells_of(self, tracks: Tracks) -> Indices:
