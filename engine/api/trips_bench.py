@@ -29,6 +29,8 @@ from engine.cities import City
 from engine.cities.interventions import Intervention, Split
 from engine.domain import Edit, Result, Scenario
 from engine.errors import ScenarioError
+from engine.simulation.model import load_model
+from engine.simulation.whatif import WhatIf, simulate_what_if
 
 WHOLE_DAY = (0.0, 24.0)
 Figures = dict[str, float | None]
@@ -71,6 +73,46 @@ def bench_what_if(
     for item in items:
         listen(item.spec.id)
         yield item.spec.id, _measure(city, item, num_trips, seed)
+
+
+def bench_simulator(
+    city: City,
+    seed: int,
+    listen: Listener = lambda _: None,
+    *,
+    closures_only: bool = False,
+) -> Iterator[tuple[str, Figures]]:
+    """How well the simulator agrees with itself on each test intervention, by its id.
+
+    The same day, as many vehicles and the same edits, but other random numbers: which traveller
+    sets out when is drawn anew. Nothing that does not know the simulator's own draw can be
+    expected to agree better.
+
+    Args:
+        city: with test interventions.
+        seed: of the other draw; 0 is the one that the city's truth was made with.
+        listen: told what is being done.
+        closures_only: leave out changes of the demand.
+
+    Yields:
+        ``simulator/true``, the correlation of both draws' change maps.
+
+    Raises:
+        ScenarioError: the city has no test interventions, or the seed is the city's own.
+        SimulatorError: the simulator is missing or failed.
+    """
+    if seed == 0:
+        raise ScenarioError("Seed 0 is the city's own draw.", city.id, "Use another seed.")
+    model = load_model(city.folder)
+    items = closures_to_test(city) if closures_only else interventions_to_test(city)
+    for item in items:
+        day, untouched, edited = _truth(city, item)
+        for step in simulate_what_if(model, day, item.spec.edits, WHOLE_DAY, seed):
+            if isinstance(step, WhatIf):
+                change = step.occupancy_change.astype(np.float64)
+                yield item.spec.id, {"simulator/true": compare_maps(change, edited - untouched)}
+            else:
+                listen(f"{item.spec.id}: {step.share:.0%}")
 
 
 def interventions_to_test(city: City) -> list[Intervention]:
@@ -122,11 +164,7 @@ def mean_agreement(
 
 
 def _measure(city: City, item: Intervention, num_trips: int, seed: int) -> Figures:
-    untouched, edited = (
-        part.field("occupancy").values.sum(axis=0, dtype=np.float64)
-        for part in (item.untouched, item.edited)
-    )
-    day = item.untouched.field("occupancy").time_of(0).astimezone(city.zone).date()
+    day, untouched, edited = _truth(city, item)
     true = edited - untouched
     figures: Figures = {}
     method = max(trip_methods(city), key=(Method.RECORDED, Method.MODEL).index)
@@ -141,6 +179,16 @@ def _measure(city: City, item: Intervention, num_trips: int, seed: int) -> Figur
         if follow is Follow.REASSIGNED:
             figures["map/reassigned"] = compare_maps(wished_change(result), true)
     return figures
+
+
+def _truth(city: City, item: Intervention) -> tuple[date, NDArray[np.float64], NDArray[np.float64]]:
+    """An intervention's local day, and the simulator's maps of it without and with the edits."""
+    untouched, edited = (
+        part.field("occupancy").values.sum(axis=0, dtype=np.float64)
+        for part in (item.untouched, item.edited)
+    )
+    day = item.untouched.field("occupancy").time_of(0).astimezone(city.zone).date()
+    return day, untouched, edited
 
 
 def _questions(

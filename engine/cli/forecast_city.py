@@ -28,6 +28,8 @@ FIRST_HOUR, LAST_HOUR = 7, 19
 """Closures are judged by day; at night hardly a vehicle passes."""
 STRIDE_CLOSURES = 3
 CHANGED_KMH = 2.0
+HEARD = ("same_sign", "slope", "correlation")
+"""Figures of a closure that also stand for what is said from the readings alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,10 +170,13 @@ def assess_city(city_id: str, bundle: "ForecastBundle", stride: int) -> "Forecas
 
 
 def _assess_closures(city: "City", bundle: "ForecastBundle") -> list[dict[str, object]]:
-    """What our network says of the test closures, beside what the simulator says."""
+    """What our network says of the test closures, beside what the simulator says.
+
+    Twice: told which streets are closed, and told nothing but the day's readings.
+    """
     from engine.cities.interventions import Split
     from engine.cities.street_sensors import read_street_sensors
-    from engine.evaluation.forecast_card import compare_edit
+    from engine.evaluation.forecast_card import compare_edit, compare_readings
     from engine.models.himnet.direct import DirectNet
 
     ours = bundle.methods.get("ours")
@@ -187,6 +192,8 @@ def _assess_closures(city: "City", bundle: "ForecastBundle") -> list[dict[str, o
         begin, end = max(first, FIRST_HOUR * hour), min(last, LAST_HOUR * hour)
         starts = np.arange(begin, end, STRIDE_CLOSURES, dtype=np.int64)
         answer = partial(network.forecast, adjacency=cut_NN)
-        figures = compare_edit(network.forecast, answer, days, starts, CHANGED_KMH)
-        rows.append({"id": found.spec.id, "title": found.spec.title, **figures})
+        told = compare_edit(network.forecast, answer, days, starts, CHANGED_KMH)
+        heard = compare_readings(network.forecast, days, starts, CHANGED_KMH)
+        also = {f"heard_{name}": heard[name] for name in HEARD}
+        rows.append({"id": found.spec.id, "title": found.spec.title, **told, **also})
     return rows

@@ -108,6 +108,11 @@ def add_bench(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     bench.add_argument("--seeds", type=int, default=1, help="sampling seeds")
     bench.add_argument("--json", type=Path, help="file for the figures; standard output if none")
     bench.add_argument("--closures", action="store_true", help="closed streets only")
+    bench.add_argument(
+        "--simulator",
+        action="store_true",
+        help="instead: the simulator against itself with other random numbers, the ceiling",
+    )
     bench.add_argument("--card", action="store_true", help="keep the means in the weights' card")
     bench.add_argument("--speed", type=int, metavar="TRIPS", help="seconds and memory instead")
     bench.set_defaults(run=run_bench)
@@ -115,7 +120,7 @@ def add_bench(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def run_bench(args: argparse.Namespace) -> int:
     """Print or write ``{seed: {intervention: {figure: value}}}``, or seconds by part."""
-    from engine.api.trips_bench import bench_what_if, mean_agreement
+    from engine.api.trips_bench import bench_simulator, bench_what_if, mean_agreement
     from engine.api.trips_speed import bench_speed
     from engine.cities.registry import open_city
 
@@ -128,6 +133,13 @@ def run_bench(args: argparse.Namespace) -> int:
         _write(args.json, dict(bench_speed(city, args.speed, listen)))
         return 0
     figures: dict[str, dict[str, Any]] = {}
+    if args.simulator:
+        for seed in range(1, args.seeds + 1):
+            figures[str(seed)] = dict(
+                bench_simulator(city, seed, listen, closures_only=args.closures)
+            )
+        _write(args.json, figures)
+        return 0
     for seed in range(args.seeds):
         asked = bench_what_if(city, args.trips, seed, listen, closures_only=args.closures)
         figures[str(seed)] = dict(asked)

@@ -92,6 +92,29 @@ def compare_edit(
     """
     batch, after = windows[0].batch(starts), windows[1].batch(starts)
     said_BHN = edited(batch).middle_BHN - untouched(batch).middle_BHN
+    return _compare_changes(said_BHN, batch, after, changed)
+
+
+@torch.no_grad()
+def compare_readings(
+    method: Answers,
+    windows: tuple[WindowSet, WindowSet],
+    starts: NDArray[np.int64],
+    changed: float,
+) -> dict[str, float | int | None]:
+    """What a method says of an edit that it was told nothing of, from the readings alone.
+
+    Arguments and figures as :func:`compare_edit`: the method is given the history of the edited
+    day, and of the untouched one; what it says of the hours after is compared.
+    """
+    batch, after = windows[0].batch(starts), windows[1].batch(starts)
+    said_BHN = method(after).middle_BHN - method(batch).middle_BHN
+    return _compare_changes(said_BHN, batch, after, changed)
+
+
+def _compare_changes(
+    said_BHN: Tensor, batch: WindowBatch, after: WindowBatch, changed: float
+) -> dict[str, float | int | None]:
     both_BHN = batch.truth_valid_BHN & after.truth_valid_BHN
     true_BHN = after.truth_BHN - batch.truth_BHN
     num_N = both_BHN.sum((0, 1)).clamp(min=1)

@@ -68,6 +68,10 @@ def _rows(card: api.ForecastCard, step_min: float, unit: str) -> list[dict[str, 
     return rows
 
 
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.0%}"
+
+
 def _draw_closures(card: api.ForecastCard, *, is_offered: bool) -> None:
     if not card.closures:
         return
@@ -79,15 +83,18 @@ def _draw_closures(card: api.ForecastCard, *, is_offered: bool) -> None:
         )
     st.caption(
         "Closed streets: what it says of the simulator's test closures, at sensors whose speed "
-        "truly changes by more than 2 km/h over the day."
+        "truly changes by more than 2 km/h over the day. *Told* which streets are closed, and "
+        "told nothing, *from the readings* of the hour before alone."
     )
     st.dataframe(
         [
             {
                 "Closure": str(row["title"]),
                 "Sensors": row["sensors"],
-                "Right direction": "–" if row["same_sign"] is None else f"{row['same_sign']:.0%}",
-                "Size, of the true change": "–" if row["slope"] is None else f"{row['slope']:.0%}",
+                "Told: right direction": _percent(row.get("same_sign")),
+                "Told: size, of the true change": _percent(row.get("slope")),
+                "From the readings: right direction": _percent(row.get("heard_same_sign")),
+                "From the readings: size": _percent(row.get("heard_slope")),
             }
             for row in card.closures
         ],

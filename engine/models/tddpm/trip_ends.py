@@ -23,7 +23,7 @@ WORST_JS = 0.03
 """A map that tells the training trips' ends no better than this tells nothing, nats."""
 PRIOR_ENDS = 0.5
 """Ends that a cell is expected to hold at least, so that rare cells do not rule."""
-POINTS_OF_AN_END = 8.0
+POINTS_OF_AN_END = 30.0
 """An end that is where the map wants it counts as much as so many points."""
 
 

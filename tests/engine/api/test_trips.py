@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from engine import api
-from engine.api import trips_known, trips_maps, trips_skill
+from engine.api import trips_bench, trips_known, trips_maps, trips_skill
 from engine.api.trips_bench import answer_here as answer
-from engine.api.trips_bench import mean_agreement
+from engine.api.trips_bench import bench_simulator, mean_agreement
 from engine.api.truth import run as run_truth
 from engine.domain import BlockCells, CloseStreets, SetOccupancy
 from engine.errors import InputError, OccupancyError, ScenarioError, WeightsError
@@ -338,3 +338,19 @@ def test_the_family_is_not_offered_to_a_city_of_another_size(
     assert api.trip_methods(city) == (api.Method.RECORDED,)
     monkeypatch.setattr(trips_maps, "FAMILY", "no-such-family")
     assert api.trip_methods(city) == (api.Method.RECORDED,)
+
+
+def test_the_citys_own_draw_is_no_ceiling(city):
+    with pytest.raises(ScenarioError, match="own draw"):
+        next(bench_simulator(city, 0))
+
+
+@pytest.mark.thorough
+def test_the_simulator_agrees_with_itself_but_not_wholly(city, monkeypatch):
+    items = [item for item in trips_bench.closures_to_test(city) if "rudower" in item.spec.id]
+    monkeypatch.setattr(trips_bench, "closures_to_test", lambda _: items[:1])
+    heard = []
+    (found,) = bench_simulator(city, 1, heard.append, closures_only=True)
+    assert found[0] == items[0].spec.id
+    assert 0.9 < found[1]["simulator/true"] < 0.9999
+    assert heard
