@@ -128,18 +128,20 @@ def _add_sampler(parser: argparse.ArgumentParser) -> None:
 def run_sample(args: argparse.Namespace) -> int:
     """Make trips and write them as a table, chunk by chunk."""
     from engine.evaluation.trajectories import bounds_of
-    from engine.evaluation.trajectories_bench import city_of
+    from engine.evaluation.trajectories_bench import city_of, ground_of
     from engine.models.tddpm.generation import generate_trips
     from engine.models.tddpm.paper import PaperModel, generate_pieces
     from engine.models.tddpm.tracks import join_tracks
 
     model = load_named(args.weights)
     tracks, plane = read_tracks(args.points)
-    city = city_of(tracks, bounds_of(tracks), model.side_m)
+    bounds = bounds_of(tracks)
+    city = city_of(tracks, bounds, model.side_m)
     if isinstance(model, PaperModel):
         chunks = generate_pieces(model, city, args.trips, args.seed)
     else:
-        made = generate_trips(model, city, args.trips, args.seed, _generation(args))
+        config = _generation(args).on_ground(ground_of(tracks, bounds, model.side_m))
+        made = generate_trips(model, city, args.trips, args.seed, config)
         chunks = (chunk.tracks for chunk in made)
     parts = []
     with Bar("trips", args.trips) as advance:

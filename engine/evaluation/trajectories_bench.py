@@ -29,6 +29,9 @@ from engine.models.walk_baselines.resampling import resample_trips
 from engine.models.walk_baselines.shortest_paths import StreetGraph, graph_of_map, path_trips
 
 FLOOR = "real-halves"
+GROUND_FACTOR = 4
+"""Cells of the finer raster on the side of a cell of a region's map: 9 m for regions of 2.3 km."""
+MAX_GROUND_CELLS = 1_000_000
 Measures = dict[str, float | int | None]
 Listener = Callable[[str], None]
 """Called with the name of the method that is at work; may raise to cancel."""
@@ -75,20 +78,27 @@ class Maker:
 
     Args:
         side_m: side of its regions, metres: its map has 64 cells on that side.
-        make: trips for (map, number of trips, seed).
+        make: trips for (map, the same map on a finer raster where there is one, number of trips,
+            seed).
         frame: the only place that it knows, whose plane the real trips lie on; None for a model
             of any place.
+        settles: whether it moves trips onto a map, and so makes use of a finer one.
     """
 
     side_m: float
-    make: Callable[[CityMap, int, int], Made]
+    make: Callable[[CityMap, CityMap | None, int, int], Made]
     frame: CityFrame | None = None
+    settles: bool = False
 
     def map_of(self, real: Tracks, bounds: Bounds) -> CityMap:
         """The map of real trips as the model reads it."""
         if self.frame is not None:
             return self.frame.raster(real)
         return city_of(real, bounds, self.side_m)
+
+    def ground_of(self, real: Tracks, bounds: Bounds) -> CityMap | None:
+        """The finer map, for models that make use of it."""
+        return ground_of(real, bounds, self.side_m) if self.settles else None
 
 
 def our_maker(
@@ -102,22 +112,22 @@ def our_maker(
         frame: of a model that knows one city only.
     """
 
-    def make(city: CityMap, num: int, seed: int) -> Made:
+    def make(city: CityMap, ground: CityMap | None, num: int, seed: int) -> Made:
         started = time.perf_counter()
         parts, first_s = [], None
-        for chunk in generate_trips(model, city, num, seed, config):
+        for chunk in generate_trips(model, city, num, seed, config.on_ground(ground)):
             parts.append(chunk.tracks)
             first_s = first_s or time.perf_counter() - started
         guided = 2 if config.sampler.guidance > 1 else 1
         return Made(join_tracks(parts), config.sampler.evaluations * guided, first_s)
 
-    return Maker(model.side_m, make, frame)
+    return Maker(model.side_m, make, frame, config.settling is not None)
 
 
 def paper_maker(model: PaperModel) -> Maker:
     """The paper's system: all steps of its chain, pieces of regions as trips."""
 
-    def make(city: CityMap, num: int, seed: int) -> Made:
+    def make(city: CityMap, _ground: CityMap | None, num: int, seed: int) -> Made:
         return Made(collect_pieces(model, city, num, seed), model.network.config.num_steps)
 
     return Maker(model.side_m, make)
@@ -143,7 +153,10 @@ def bench_trajectories(
     real = _limit(data.real, 2 * data.max_trips, seed)
     first, second = split_halves(real, seed)
     bounds = bounds_of(real)
-    methods = {**_model_methods(models, real, bounds), **_baselines(data, first, real, bounds)}
+    grounds = [maker.ground_of(real, bounds) for maker in models.values()]
+    finest = min((g for g in grounds if g is not None), key=lambda g: g.cell_m, default=None)
+    baselines = _baselines(data, first, real, bounds, finest)
+    methods = {**_model_methods(models, real, bounds), **baselines}
     results = {FLOOR: _measure(Made(first), 0.0, second, bounds, data)}
     for name, method in methods.items():
         listen(name)
@@ -171,14 +184,19 @@ _Method = Callable[[int, int], Made]
 
 def _model_methods(models: Mapping[str, Maker], real: Tracks, bounds: Bounds) -> dict[str, _Method]:
     def method(maker: Maker) -> _Method:
-        city = maker.map_of(real, bounds)
-        return lambda num, seed: maker.make(city, num, seed)
+        city, ground = maker.map_of(real, bounds), maker.ground_of(real, bounds)
+        return lambda num, seed: maker.make(city, ground, num, seed)
 
     return {name: method(maker) for name, maker in models.items()}
 
 
-def _baselines(data: BenchData, first: Tracks, real: Tracks, bounds: Bounds) -> dict[str, _Method]:
-    """The baselines, fitted to the training trips where there are any."""
+def _baselines(
+    data: BenchData, first: Tracks, real: Tracks, bounds: Bounds, ground: CityMap | None
+) -> dict[str, _Method]:
+    """The baselines, fitted to the training trips where there are any.
+
+    Where a model is given a finer map, the walk is tried on that too.
+    """
     fitted = data.training or first
     city = city_of(real, bounds, side_m=None)
     prior: TripPrior = count_trips(fitted)
@@ -189,6 +207,10 @@ def _baselines(data: BenchData, first: Tracks, real: Tracks, bounds: Bounds) -> 
         rng = np.random.default_rng((seed, 1))
         return Made(walk_trips(city, prior, walk, num, fitted.step_s, rng))
 
+    def walked_finely(num: int, seed: int) -> Made:
+        rng = np.random.default_rng((seed, 4))
+        return Made(walk_trips(ground or city, prior, walk, num, fitted.step_s, rng))
+
     def shortest(num: int, seed: int) -> Made:
         return Made(path_trips(graph, city, num, fitted.step_s, np.random.default_rng((seed, 2))))
 
@@ -197,6 +219,8 @@ def _baselines(data: BenchData, first: Tracks, real: Tracks, bounds: Bounds) -> 
         return Made(resample_trips(fitted, city, num, rng))
 
     methods: dict[str, _Method] = {"markov-walk": walked, "shortest-paths": shortest}
+    if ground is not None:
+        methods["markov-walk-fine"] = walked_finely
     # without training trips, resampling would draw from the trips that its map was made of;
     # where none of them ever was, it has nothing to draw from
     if data.training is not None and _passes(data.training, bounds):
@@ -216,6 +240,15 @@ def city_of(real: Tracks, bounds: Bounds, side_m: float | None) -> CityMap:
     """The raster of real trips, its cells those of a region's map."""
     cell_m = (side_m or 3_000.0) / MAP_SIZE
     box = bounds.west_m, bounds.south_m, bounds.east_m, bounds.north_m
+    return map_of_points(real.points_m, cell_m, box)
+
+
+def ground_of(real: Tracks, bounds: Bounds, side_m: float) -> CityMap | None:
+    """The same map on a raster that shows streets; None where it would be too large."""
+    cell_m = side_m / MAP_SIZE / GROUND_FACTOR
+    box = bounds.west_m, bounds.south_m, bounds.east_m, bounds.north_m
+    if (box[2] - box[0]) * (box[3] - box[1]) > MAX_GROUND_CELLS * cell_m**2:
+        return None
     return map_of_points(real.points_m, cell_m, box)
 
 

@@ -6,7 +6,7 @@ trips are made are part of the recipe, not of the machine.
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -59,6 +59,12 @@ class GenerationConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.tries <= 16:
             raise ScenarioError("The number of tries of a trip must be 1 to 16.", str(self.tries))
+
+    def on_ground(self, ground: CityMap | None) -> "GenerationConfig":
+        """The same, with trips settled on a finer raster if they are settled at all."""
+        if ground is None or self.settling is None:
+            return self
+        return replace(self, settling=self.settling.on_ground(ground))
 
 
 @dataclass(frozen=True, eq=False)

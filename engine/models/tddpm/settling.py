@@ -40,6 +40,8 @@ class SettlingConfig:
         calm_points: odd numbers of points over which the trip itself is averaged beforehand,
             ascending: what the sampler leaves of its noise makes trips too long. The first is
             taken that brings a trip to its length; the first of all if that is not known.
+        ground: the same map on a finer raster, which shows the streets; cells are then its own.
+            None settles trips on the map itself.
     """
 
     reach: int = 10
@@ -48,6 +50,7 @@ class SettlingConfig:
     drift_cells: float = 0.4
     smooth_points: int = 9
     calm_points: tuple[int, ...] = (5, 9, 17, 33, 65)
+    ground: CityMap | None = None
 
     def __post_init__(self) -> None:
         widths = self.step_cells, self.spread_cells, self.drift_cells
@@ -55,6 +58,10 @@ class SettlingConfig:
         odd = all(n >= 1 and n % 2 == 1 for n in (self.smooth_points, *self.calm_points))
         if not fits or not odd or not self.calm_points:
             raise ScenarioError("The settings by which trips are moved do not fit.", str(self))
+
+    def on_ground(self, ground: CityMap) -> "SettlingConfig":
+        """For a raster that shows streets: less far, and each point freer of the one before."""
+        return replace(self, reach=12, drift_cells=1.2, smooth_points=3, ground=ground)
 
     def steps(self) -> Floats:
         """(D,) displacements along one axis, cells."""
@@ -80,6 +87,7 @@ class Settler:
     """
 
     def __init__(self, city: CityMap, config: SettlingConfig) -> None:
+        city = config.ground or city
         self._city = city
         self._config = config
         self._share = city.counts.ravel() / city.counts.sum()

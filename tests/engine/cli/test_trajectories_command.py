@@ -90,7 +90,8 @@ def test_bench_writes_every_method_with_its_spread(weights, points, tmp_path, ca
     words = ("bench", "trajectories", "--weights", weights, "--points", points, "--json", out)
     assert run(*words, "--hold-out", "--seeds", 2, "--evaluations", 1, "--max-trips", 5) == 0
     results = json.loads(out.read_text())
-    assert list(results) == ["real-halves", "ours", "markov-walk", "shortest-paths", "resampling"]
+    walks = ["markov-walk", "shortest-paths", "markov-walk-fine"]
+    assert list(results) == ["real-halves", "ours", *walks, "resampling"]
     assert {"js", "js_sd", "trip", "length", "seconds", "closest_training_p5_m"} <= set(
         results["ours"]
     )

@@ -103,3 +103,18 @@ def test_a_trip_is_calmed_until_it_is_as_long_as_planned():
     assert path_lengths_m(tracks)[0] > 20_000
     assert short < 2_700
     assert 3_000 < long < 5_000
+
+
+def test_on_the_ground_trips_find_the_street_within_a_cell():
+    # the same street, 12 m wide, on cells of 50 m and of 12.5 m
+    city = street_map()
+    fine = np.zeros((240, 240))
+    fine[[82, 162]] = 10
+    ground = CityMap(fine, 0.0, 3_000.0, CELL_M / 4)
+    tracks = tracks_from_trips([along(1_995), along(1_940, 25), along(1_000)], 5.0)
+    shares = [
+        on_streets(ground, Settler(city, config).settle(tracks, np.random.default_rng(0)))
+        for config in (SettlingConfig(), SettlingConfig().on_ground(ground))
+    ]
+    assert shares[0] < 0.5
+    assert shares[1] > 0.9
