@@ -108,17 +108,19 @@ def _summarise(model: TrafficModel, points: _Points) -> StreetHabits:
     edge = _with_junctions(points)
     used = counted & (edge >= 0)
     period = np.searchsorted(PERIODS_S, points.time_s, side="right") - 1
-    entered = np.ones(len(edge), dtype=bool)
-    entered[1:] = (points.vehicle[1:] != points.vehicle[:-1]) | (edge[1:] != edge[:-1])
     key = period * num + edge
-    shape = num_periods, num
-    stays, visits = (
-        np.bincount(key[chosen], minlength=num_periods * num).reshape(shape)
-        for chosen in (used, used & entered)
+    length = np.array([edge.length_m for edge in model.edges])
+    stays = np.bincount(key[used], minlength=num_periods * num).reshape(num_periods, num)
+    # many vehicles pass a short edge unseen between two looks: their number follows from the
+    # distance that was driven on it
+    along = used & (points.edge >= 0)
+    driven_m = POINT_STEP_S * np.bincount(
+        key[along], points.speed_m_s[along], minlength=num_periods * num
     )
+    visits = driven_m.reshape(num_periods, num) / length
     free = np.array([edge.length_m / (edge.speed_kmh / 3.6) for edge in model.edges])
     whole = stays.sum(axis=0) * POINT_STEP_S / np.maximum(visits.sum(axis=0), 1)
-    whole = np.where(visits.sum(axis=0) > 0, whole, free)
+    whole = np.where(visits.sum(axis=0) >= 1, whole, free)
     dwell = (stays * POINT_STEP_S + FEW_VEHICLES * whole) / (visits + FEW_VEHICLES)
     spread = sparse.csr_matrix(
         (np.ones(int(used.sum())), (edge[used], points.cell[used])), (num, model.grid.num_cells)
