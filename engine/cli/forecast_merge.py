@@ -86,7 +86,8 @@ def _blend(
     import torch
 
     from engine.models.forecast_bands import Banded
-    from engine.models.himnet.direct import DirectNet, blend
+    from engine.models.himnet.blending import blend
+    from engine.models.himnet.direct import DirectNet
     from engine.models.stid.network import STID
 
     found: dict[str, list[Any]] = {"ours": [], "stid": []}

@@ -13,7 +13,7 @@ from engine.models.forecast_bands import Banded
 from engine.models.forecast_bundle import BASELINES, load_bundle, save_bundle
 from engine.models.forecast_levers import silence_sensors
 from engine.models.forecast_windows import WindowSet
-from engine.models.himnet.direct import blend
+from engine.models.himnet.blending import blend
 from engine.models.himnet.network import HimNet, HimNetConfig
 
 RECIPE = """

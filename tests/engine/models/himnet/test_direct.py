@@ -7,7 +7,8 @@ import torch
 from engine.domain.sensors import TimeAxis
 from engine.errors import WeightsError
 from engine.models.forecast_windows import Scale, WindowSet
-from engine.models.himnet.direct import DirectConfig, DirectNet, blend
+from engine.models.himnet.blending import blend
+from engine.models.himnet.direct import DirectConfig, DirectNet
 from engine.models.himnet.streets import drop_edges, weigh_sources
 from engine.models.stid.network import STID, STIDConfig
 
