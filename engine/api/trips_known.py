@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.api.trips_maps import FAMILY, model_weights
+from engine.api.trips_maps import model_weights
 from engine.cities import City
 from engine.errors import ScenarioError, WeightsError
-from engine.models.installed import find_weights
+from engine.models.installed import CITY_FAMILY, find_weights
 from engine.models.tddpm.checkpoint import load_model
 from engine.models.tddpm.city_trips import (
     CityFrame,
@@ -73,9 +73,10 @@ def know_city(city: City) -> KnownCity:
         open_days, other_days = split_days(batches, city)
         training = _limit(tracks_of(open_days, frame, purposes), KNOWN_TRIPS)
         held_out = _limit(tracks_of(other_days, frame, purposes), HELD_OUT_TRIPS)
-        usual, moved = frame.raster(training), most_moved(city)
         if model is not None and model.usual is not None:
             usual, moved = frame.raster_of(model.usual), model.most_moved
+        else:
+            usual, moved = frame.raster(training), most_moved(city)
         _kept.clear()
         _kept[city.digest] = KnownCity(model, purposes, frame, usual, moved, training, held_out)
     return _kept[city.digest]
@@ -90,7 +91,7 @@ def _load(city: City) -> tuple[TrajectoryModel | None, tuple[str, ...]]:
     if name is None:
         return None, ()
     model, card = load_model(find_weights(name))
-    if not isinstance(model, TrajectoryModel) or (model.usual is None and name != FAMILY):
+    if not isinstance(model, TrajectoryModel) or (model.usual is None and name != CITY_FAMILY):
         raise WeightsError("These weights are not for a whole city.", name)
     return model, tuple(str(purpose) for purpose in card.get("purposes", ()))
 

@@ -12,19 +12,17 @@ from numpy.typing import NDArray
 from engine.cities import City
 from engine.domain import BlockCells, CloseStreets, Edit, OccupancyMap, Scenario, SetOccupancy
 from engine.errors import InputError, OccupancyError, ScenarioError, WeightsError
-from engine.models.installed import find_weights, open_installed
+from engine.models.installed import CITY_FAMILY, find_weights, open_installed
 from engine.models.tddpm.city_trips import city_frame
 
 FIELD = "occupancy"
 PAINTED, REASSIGNED = "painted", "reassigned"
 """Whose map is followed: the user's own, or that of a traffic assignment with streets closed."""
 RECORDED, WALK, PATHS = "recorded", "walk", "paths"
-FAMILY = "city-family"
-"""Weights for cities without their own: trained on many simulated ones."""
-FAMILY_SIDES = (0.6, 1.7)
-"""So much smaller or larger than its own may a city be for the family's weights."""
 BASELINES = (RECORDED, WALK, PATHS)
 """Recorded trips drawn anew, a random walk on the map, shortest paths between places of it."""
+FAMILY_SIDES = (0.6, 1.7)
+"""So much smaller or larger than its own may a city be for the family's weights."""
 
 
 @dataclass(frozen=True)
@@ -85,16 +83,16 @@ def model_weights(city: City) -> str | None:
     except InputError:
         return None
     fits = family_m is not None and FAMILY_SIDES[0] <= side_m / family_m <= FAMILY_SIDES[1]
-    return FAMILY if fits else None
+    return CITY_FAMILY if fits else None
 
 
 def _side_of_family() -> float | None:
-    if not is_installed(FAMILY):
+    if not is_installed(CITY_FAMILY):
         return None
     try:
-        return float(open_installed(FAMILY).card["side_m"])
+        return float(open_installed(CITY_FAMILY).card["side_m"])
     except (KeyError, TypeError, ValueError) as error:
-        raise WeightsError("The weights' card is incomplete.", FAMILY) from error
+        raise WeightsError("The weights' card is incomplete.", CITY_FAMILY) from error
 
 
 def streets_weights(city_id: str) -> str:

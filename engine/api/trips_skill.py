@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.api.trajectories import Method
-from engine.api.trips_maps import FAMILY, is_installed, model_weights, trips_weights
+from engine.api.trips_maps import is_installed, model_weights, trips_weights
 from engine.cities import City
 from engine.errors import WeightsError
-from engine.models.installed import open_installed
+from engine.models.installed import CITY_FAMILY, open_installed
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def trip_methods(city: City) -> tuple[Method, ...]:
 
 def is_foreign(city: City) -> bool:
     """Whether the model that makes a city's trips was trained on other cities alone."""
-    return model_weights(city) == FAMILY
+    return model_weights(city) == CITY_FAMILY
 
 
 def trip_skill(city: City) -> TripSkill | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import InputError
+from engine.models.installed import CITY_FAMILY
 
 if TYPE_CHECKING:
     from engine.evaluation.trajectories_bench import Maker, Measures
@@ -20,9 +21,7 @@ HELD_OUT = 0.2
 SPLIT_SEED = 0
 """The rule by which people are held out, the same in training and in the benchmark."""
 
-DEFAULT_WEIGHTS = "city-family"
-"""For places without weights of their own: trained on many simulated cities."""
-SHIPPED = f"by default '{DEFAULT_WEIGHTS}', which knows no place and works in any"
+SHIPPED = f"by default '{CITY_FAMILY}', which knows no place and works in any"
 
 
 def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -33,7 +32,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     commands = area.add_subparsers(dest="command", metavar="COMMAND", required=True)
     add_train(commands)
     sample = commands.add_parser("sample", help="make trips for the map of a file of GPS points")
-    sample.add_argument("--weights", default=DEFAULT_WEIGHTS, help=f"name or file; {SHIPPED}")
+    sample.add_argument("--weights", default=CITY_FAMILY, help=f"name or file; {SHIPPED}")
     sample.add_argument("--points", type=Path, required=True, help="points whose map is followed")
     sample.add_argument("--trips", type=int, default=256)
     sample.add_argument("--out", type=Path, required=True, help="table to write, .csv or .parquet")

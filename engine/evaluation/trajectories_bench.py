@@ -153,10 +153,11 @@ def bench_trajectories(
     real = _limit(data.real, 2 * data.max_trips, seed)
     first, second = split_halves(real, seed)
     bounds = bounds_of(real)
-    grounds = [maker.ground_of(real, bounds) for maker in models.values()]
-    finest = min((g for g in grounds if g is not None), key=lambda g: g.cell_m, default=None)
+    grounds = {name: maker.ground_of(real, bounds) for name, maker in models.items()}
+    known = [ground for ground in grounds.values() if ground is not None]
+    finest = min(known, key=lambda ground: ground.cell_m, default=None)
     baselines = _baselines(data, first, real, bounds, finest)
-    methods = {**_model_methods(models, real, bounds), **baselines}
+    methods = {**_model_methods(models, grounds, real, bounds), **baselines}
     results = {FLOOR: _measure(Made(first), 0.0, second, bounds, data)}
     for name, method in methods.items():
         listen(name)
@@ -182,12 +183,17 @@ def _with_ratios(results: dict[str, Measures], models: tuple[str, ...]) -> dict[
 _Method = Callable[[int, int], Made]
 
 
-def _model_methods(models: Mapping[str, Maker], real: Tracks, bounds: Bounds) -> dict[str, _Method]:
-    def method(maker: Maker) -> _Method:
-        city, ground = maker.map_of(real, bounds), maker.ground_of(real, bounds)
+def _model_methods(
+    models: Mapping[str, Maker],
+    grounds: Mapping[str, CityMap | None],
+    real: Tracks,
+    bounds: Bounds,
+) -> dict[str, _Method]:
+    def method(maker: Maker, ground: CityMap | None) -> _Method:
+        city = maker.map_of(real, bounds)
         return lambda num, seed: maker.make(city, ground, num, seed)
 
-    return {name: method(maker) for name, maker in models.items()}
+    return {name: method(maker, grounds[name]) for name, maker in models.items()}
 
 
 def _baselines(

@@ -17,6 +17,8 @@ from engine.errors import WeightsError
 WEIGHTS_ROOT = Path(__file__).parents[2] / "assets" / "weights"
 """Weights that come with the product."""
 
+CITY_FAMILY = "city-family"
+"""Weights that make trips where there are none of one's own: they know no place, and no purpose."""
 SUFFIX = ".safetensors"
 MAX_CARD_BYTES = 4 * 1024**2
 

@@ -69,7 +69,8 @@ def _rows(card: api.ForecastCard, step_min: float, unit: str) -> list[dict[str, 
 
 
 def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.0%}"
+    # a share that rounds to zero has no sign
+    return "–" if share is None else f"{round(share, 2) + 0.0:.0%}"
 
 
 def _draw_closures(card: api.ForecastCard, *, is_offered: bool) -> None:
@@ -83,21 +84,23 @@ def _draw_closures(card: api.ForecastCard, *, is_offered: bool) -> None:
         )
     st.caption(
         "Closed streets: what it says of the simulator's test closures, at sensors whose speed "
-        "truly changes by more than 2 km/h over the day. *Told* which streets are closed, and "
-        "told nothing, *from the readings* of the hour before alone."
+        "truly changes by more than 2 km/h over the day; in the right **direction** at so many of "
+        "them, and by so much of the true **size**. *Told* which streets are closed, or having "
+        "*heard* nothing but the readings of the hour before."
     )
     st.dataframe(
         [
             {
                 "Closure": str(row["title"]),
                 "Sensors": row["sensors"],
-                "Told: right direction": _percent(row.get("same_sign")),
-                "Told: size, of the true change": _percent(row.get("slope")),
-                "From the readings: right direction": _percent(row.get("heard_same_sign")),
-                "From the readings: size": _percent(row.get("heard_slope")),
+                "Told: direction": _percent(row.get("same_sign")),
+                "Told: size": _percent(row.get("slope")),
+                "Heard: direction": _percent(row.get("heard_same_sign")),
+                "Heard: size": _percent(row.get("heard_slope")),
             }
             for row in card.closures
         ],
         hide_index=True,
         key="forecast-closures",
+        column_config={"Closure": st.column_config.TextColumn(width="medium")},
     )

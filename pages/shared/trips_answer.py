@@ -215,9 +215,9 @@ def _draw_ways(result: Result, truth: Result | None) -> None:
             ],
         }
     )
-    if truth is None:
-        table = table.drop(columns="Agrees with the simulator")
-    elif agreement.get("map") is not None:
+    # without an edit there is no change to follow
+    table = table.dropna(axis=1, how="all")
+    if agreement.get("map") is not None:
         st.caption(
             "The map itself, which all of them follow, agrees with the simulator to "
             f"**{agreement['map']:.2f}**: a way that meets the map well comes near to that."

@@ -182,9 +182,9 @@ def _methods_text(city: api.City) -> str:
         )
     if api.is_foreign(city):
         return (
-            "No model was trained for this city yet. The trained model knows 140 simulated cities "
-            "and follows any map; how well it answers what-ifs here was not measured. Recorded "
-            "trips cannot take a way that nobody took before."
+            "No model was trained for this city yet. The trained model comes from many simulated "
+            "cities and follows any map; how well it answers what-ifs here was not measured. "
+            "Recorded trips cannot take a way that nobody took before."
         )
     skill = api.trip_skill(city)
     if skill is None:

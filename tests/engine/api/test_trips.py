@@ -336,7 +336,7 @@ def test_the_family_is_not_offered_to_a_city_of_another_size(
     monkeypatch.setattr(trips_maps, "FAMILY_SIDES", (2.0, 3.0))
     assert not api.is_foreign(city)
     assert api.trip_methods(city) == (api.Method.RECORDED,)
-    monkeypatch.setattr(trips_maps, "FAMILY", "no-such-family")
+    monkeypatch.setattr(trips_maps, "CITY_FAMILY", "no-such-family")
     assert api.trip_methods(city) == (api.Method.RECORDED,)
 
 
