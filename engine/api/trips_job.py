@@ -56,7 +56,7 @@ class Stoppable(Protocol):
 
 SHOWN_TRIPS = 300
 """Trips that are sent while the rest are being made."""
-EVALUATIONS, TRIES = 8, 3
+SAMPLER, TRIES = SamplerConfig(evaluations=12, eta=3.0), 2
 
 
 def run(request: dict[str, Any], context: Stoppable) -> Generator[Progress, None, dict[str, Any]]:
@@ -118,7 +118,7 @@ def _make_trips(question: TripQuestion, known: KnownCity, context: Stoppable) ->
     maps = rasters_of(question, known)
     # a model of other cities knows no purposes; the maps are those of the purpose already
     wishes = question.wishes if known.is_own else replace(question.wishes, purpose=None)
-    config = GenerationConfig(SamplerConfig(EVALUATIONS), TRIES, wishes=wishes)
+    config = GenerationConfig(SAMPLER, TRIES, wishes=wishes)
 
     def listen(_done: int, _total: int) -> None:
         context.raise_if_cancelled()

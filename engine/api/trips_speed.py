@@ -10,14 +10,13 @@ from datetime import date
 from engine.api.trajectories import Method, trips_scenario
 from engine.api.trips_asked import rasters_of, read_question
 from engine.api.trips_bench import WHOLE_DAY, Listener, answer_here, closures_to_test
-from engine.api.trips_job import EVALUATIONS, TRIES
+from engine.api.trips_job import SAMPLER, TRIES
 from engine.api.trips_known import know_city
 from engine.cities import City
 from engine.domain import Edit
 from engine.errors import ScenarioError
 from engine.models.tddpm.generation import GenerationConfig, TripChunk, generate_trips
 from engine.models.tddpm.plans import TripWishes
-from engine.models.tddpm.sampling import SamplerConfig
 from engine.simulation.day import simulate_day
 from engine.simulation.model import load_model
 
@@ -69,7 +68,7 @@ def bench_speed(
     before, _ = rasters_of(read_question(scenario, city, known), known)
 
     def made(num: int, wishes: TripWishes) -> Iterator[TripChunk]:
-        config = GenerationConfig(SamplerConfig(EVALUATIONS), TRIES, wishes=wishes)
+        config = GenerationConfig(SAMPLER, TRIES, wishes=wishes)
         return generate_trips(model, before, num, 0, config)
 
     listen(f"{SHORT_TRIPS} trips of {SHORT_POINTS} points")

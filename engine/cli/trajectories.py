@@ -117,6 +117,7 @@ def _add_sampler(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--evaluations", type=int, default=6)
     parser.add_argument("--time-power", type=float, default=1.5, help="finer times near the data")
+    parser.add_argument("--eta", type=float, default=0.0, help="fresh noise; 1 is ancestral")
     parser.add_argument("--guidance", type=float, default=1.0)
     parser.add_argument("--tries", type=int, default=2, help="of each trip; the best is kept")
     parser.add_argument(
@@ -313,7 +314,7 @@ def _maker(name: str, args: argparse.Namespace, ancestral: int = 0) -> "Maker":
         config = replace(config, settling=None)
         frame = city_frame(open_city(str(card.get("data", {}).get("city", ""))).grid)
     if ancestral:
-        sampler = replace(config.sampler, evaluations=ancestral, ancestral=True)
+        sampler = replace(config.sampler, evaluations=ancestral, eta=1.0)
         config = replace(config, sampler=sampler)
     return our_maker(model, config, frame)
 
@@ -325,7 +326,7 @@ def _generation(args: argparse.Namespace) -> "GenerationConfig":
     from engine.models.tddpm.settling import SettlingConfig
 
     wishes = TripWishes(num_points=getattr(args, "trip_points", None))
-    sampler = SamplerConfig(args.evaluations, args.time_power, args.guidance)
+    sampler = SamplerConfig(args.evaluations, args.time_power, args.guidance, args.eta)
     settling = None if args.as_sampled else SettlingConfig()
     return GenerationConfig(sampler, tries=args.tries, wishes=wishes, settling=settling)
 

@@ -48,9 +48,14 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     train.set_defaults(run=run_train)
     _add_make(commands)
     add_export(commands)
-    observe = commands.add_parser("observe", help="simulate a day to know how long streets take")
+    observe = commands.add_parser("observe", help="simulate days to know how long streets take")
     observe.add_argument("--city", required=True, help="id of a simulated city")
-    observe.add_argument("--day", type=date.fromisoformat, required=True, help="YYYY-MM-DD")
+    observe.add_argument(
+        "--days", type=date.fromisoformat, nargs="+", required=True, help="YYYY-MM-DD, several"
+    )
+    observe.add_argument(
+        "--check", type=date.fromisoformat, required=True, help="another day, to judge by"
+    )
     observe.add_argument("--out", type=Path, required=True, help="file to write, .safetensors")
     observe.set_defaults(run=run_observe)
 
@@ -175,13 +180,22 @@ def _keep_in_card(city_id: str, means: dict[str, Any]) -> None:
 
 
 def run_observe(args: argparse.Namespace) -> int:
-    """One simulated day without edits, for reassigning traffic later."""
+    """Simulated days without edits, for reassigning traffic later."""
     from engine.cities.registry import open_city
     from engine.simulation.habits import observe_streets, save_habits
     from engine.simulation.model import load_model
+    from engine.simulation.weighing import weigh_times
 
     city = open_city(args.city)
-    save_habits(args.out, observe_streets(load_model(city.folder), args.day), city.id, args.day)
+    model = load_model(city.folder)
+    days = []
+    for day in (*args.days, args.check):
+        print(f"Simulating {day}", file=sys.stderr, flush=True)
+        days.append(observe_streets(model, day))
+    print("Weighing streets", file=sys.stderr, flush=True)
+    weighed = weigh_times(model, days[:-1], days[-1])
+    figures = {"misplaced": weighed.misplaced, "still_misplaced": weighed.still_misplaced}
+    save_habits(args.out, weighed.habits, city.id, args.days, figures)
     return 0
 
 

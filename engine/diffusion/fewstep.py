@@ -100,16 +100,28 @@ def sample_straight(
         yield SamplingStep(done, evaluations, x_0)
 
 
-def straight_ancestral_step(
-    x_t: Tensor, x_0: Tensor, time: float, following: float, eps: Tensor
+def straight_noisy_step(
+    x_t: Tensor, x_0: Tensor, time: float, following: float, eps: Tensor, eta: float = 1.0
 ) -> Tensor:
-    """One draw of q(x_s | x_t, x_0) for the Markov chain whose marginals are the straight path's.
+    """A step along the straight path that replaces a part of the noise by fresh noise.
 
-    The path's noise keeps the correlation ``s (1 - t) / (t (1 - s))`` between times t and s; the
-    rest of it is fresh.
+    The marginals stay the straight path's, so that errors of earlier steps are forgotten. Of the
+    noise at time t the share ``(s (1 - t) / (t (1 - s))) ** eta`` is kept at time s.
+
+    Source: arXiv 2211.01095 (DPM-Solver++), the stochastic solver of first order; eta as in
+    arXiv 2010.02502 (DDIM), where it is at most 1.
+
+    Args:
+        x_t: the state, any shape.
+        x_0: what the denoiser makes of it.
+        time: t, in (0, 1].
+        following: s, in [0, t).
+        eps: fresh standard normal noise.
+        eta: 0 keeps all noise (:func:`straight_step`); 1 draws from q(x_s | x_t, x_0) of the
+            path's Markov chain, as ancestral sampling does; more replaces more.
     """
     old = (x_t - (1 - time) * x_0) / time
-    kept = following * (1 - time) / (time * (1 - following))
+    kept = float((following * (1 - time) / (time * (1 - following))) ** eta)
     noise = kept * old + (1 - kept**2) ** 0.5 * eps
     return (1 - following) * x_0 + following * noise
 
@@ -132,5 +144,5 @@ def sample_straight_ancestral(
     x_t = draw(shape, generators, torch.empty(0, device=device))
     for done, (time, following) in enumerate(pairwise(times), start=1):
         x_0 = project(denoise(x_t, torch.full((len(x_t),), time, device=device)))
-        x_t = straight_ancestral_step(x_t, x_0, time, following, draw(shape, generators, x_t))
+        x_t = straight_noisy_step(x_t, x_0, time, following, draw(shape, generators, x_t))
         yield SamplingStep(done, evaluations, x_0)

@@ -15,7 +15,8 @@ The map of the package, from the ground up:
 * :mod:`~engine.simulation.day` puts these together: :func:`simulate_day`;
   :mod:`~engine.simulation.whatif` compares a day with and without edits: :func:`simulate_what_if`.
 * :mod:`~engine.simulation.assignment` answers within seconds where traffic goes instead, from
-  what :mod:`~engine.simulation.habits` observed on a simulated day.
+  what :mod:`~engine.simulation.habits` observed on a simulated day and
+  :mod:`~engine.simulation.weighing` made of it.
 * :mod:`~engine.simulation.production`, :mod:`~engine.simulation.catalogue`,
   :mod:`~engine.simulation.basemap`, :mod:`~engine.simulation.geography`,
   :mod:`~engine.simulation.assembly` and

@@ -1,7 +1,7 @@
 """A fast traffic assignment: where the same demand drives when streets are closed.
 
 The simulator answers that exactly and slowly. Here each trip takes a quickest way through the
-network, with times on each street as they were observed (:class:`StreetHabits`), scattered a
+network, with times on each street as drivers reckon with them (:class:`StreetHabits`), scattered a
 little from driver to driver. Without a closure nothing changes, exactly; with one, only what is
 driven differently does.
 
@@ -122,16 +122,30 @@ def reassign(
     return Reassignment(before, after, plan)
 
 
+def load_day(model: TrafficModel, habits: StreetHabits, plan: Plan) -> Floats:
+    """(T, E) vehicles that enter each edge in each period of a day.
+
+    Args:
+        model: the city.
+        habits: of its streets.
+        plan: the day's trips and closures.
+    """
+    return _load_day(model, habits, plan)[0]
+
+
 def _assign(model: TrafficModel, habits: StreetHabits, plan: Plan) -> Assigned:
-    """All periods of a day."""
+    volume, not_made = _load_day(model, habits, plan)
+    points = np.asarray((volume * habits.dwell_s / POINT_STEP_S) @ habits.cells)
+    return Assigned(volume, points, not_made)
+
+
+def _load_day(model: TrafficModel, habits: StreetHabits, plan: Plan) -> tuple[Floats, int]:
     parts = []
     for period in range(len(PERIODS_S) - 1):
         trips = plan.trips[_departing(plan.trips["depart_s"], period)]
         graph = _Graph.of(model, _closed(plan.closures, period))
         parts.append(_assign_period(graph, habits, period, _Pairs.of(trips)))
-    volume = np.stack([part[0] for part in parts])
-    points = np.asarray((volume * habits.dwell_s / POINT_STEP_S) @ habits.cells)
-    return Assigned(volume, points, sum(part[1] for part in parts))
+    return np.stack([part[0] for part in parts]), sum(part[1] for part in parts)
 
 
 def _assign_period(

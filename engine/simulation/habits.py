@@ -1,13 +1,15 @@
-"""What one simulated day without edits tells of a city's streets, for the fast assignment.
+"""What simulated days without edits tell of a city's streets, for the fast assignment.
 
 Legend: T periods of the day, K moments of a period, E edges, G cells of the grid, P points.
 """
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +25,7 @@ from engine.models.weights import load_weights, save_weights
 from engine.simulation.calendar import DAY_S
 from engine.simulation.day import make_clock, never, plan_trips, sumo_options, write_inputs
 from engine.simulation.inputs import POINT_STEP_S, WARM_UP_S
+from engine.simulation.interventions import Plan
 from engine.simulation.model import TrafficModel
 from engine.simulation.outputs import cells
 from engine.simulation.process import run_sumo
@@ -46,13 +49,28 @@ class StreetHabits:
 
     Args:
         dwell_s: (T, E) mean seconds on the edge and its junction.
-        seen_s: (T, K, E) seconds that drivers expect, at K moments of each period.
+        seen_s: (T, K, E) seconds that drivers reckon with, at K moments of each period.
         cells: (E, G) share of an edge's points in each cell of the grid.
     """
 
     dwell_s: Floats
     seen_s: Floats
     cells: sparse.csr_matrix
+
+
+@dataclass(frozen=True, eq=False)
+class ObservedDay:
+    """A simulated day without edits.
+
+    Args:
+        habits: what it tells of the streets.
+        volume: (T, E) vehicles that passed each edge.
+        plan: its trips.
+    """
+
+    habits: StreetHabits
+    volume: Floats
+    plan: Plan
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +84,7 @@ class _Points:
     speed_m_s: Floats
 
 
-def observe_streets(model: TrafficModel, day: date, seed: int = 0) -> StreetHabits:
+def observe_streets(model: TrafficModel, day: date, seed: int = 0) -> ObservedDay:
     """Simulate a day without edits and look at every edge; about 20 s of a processor.
 
     Raises:
@@ -81,7 +99,8 @@ def observe_streets(model: TrafficModel, day: date, seed: int = 0) -> StreetHabi
         options[options.index("--fcd-output.attributes") + 1] = "id,x,y,speed,lane"
         for _ in run_sumo(folder, options, never):
             pass
-        return _summarise(model, _read(model, folder / "tracks.parquet"))
+        points = _read(model, folder / "tracks.parquet")
+    return ObservedDay(*_summarise(model, points), plan)
 
 
 def _read(model: TrafficModel, path: Path) -> _Points:
@@ -102,7 +121,8 @@ def _read(model: TrafficModel, path: Path) -> _Points:
     return _Points(vehicle[order], time_s[order], edge[order], cell[order], speed[order])
 
 
-def _summarise(model: TrafficModel, points: _Points) -> StreetHabits:
+def _summarise(model: TrafficModel, points: _Points) -> tuple[StreetHabits, Floats]:
+    """The habits, and (T, E) vehicles that passed each edge."""
     num, num_periods = len(model.edges), len(PERIODS_S) - 1
     counted = (points.time_s >= 0) & (points.time_s < DAY_S)
     edge = _with_junctions(points)
@@ -127,7 +147,7 @@ def _summarise(model: TrafficModel, points: _Points) -> StreetHabits:
     )
     share = sparse.diags(1 / np.maximum(np.asarray(spread.sum(axis=1)).ravel(), 1))
     seen = np.maximum(_expected_times(model, points), free)
-    return StreetHabits(dwell, seen, (share @ spread).tocsr())
+    return StreetHabits(dwell, seen, (share @ spread).tocsr()), visits
 
 
 def _with_junctions(points: _Points) -> Indices:
@@ -159,8 +179,22 @@ def _expected_times(model: TrafficModel, points: _Points) -> Floats:
     return np.stack([times[chosen] for chosen in moments])
 
 
-def save_habits(path: Path, habits: StreetHabits, city_id: str, day: date) -> None:
-    """Write them as a file with a card, as weights are."""
+def save_habits(
+    path: Path,
+    habits: StreetHabits,
+    city_id: str,
+    days: Sequence[date],
+    figures: Mapping[str, float] = MappingProxyType({}),
+) -> None:
+    """Write them as a file with a card, as weights are.
+
+    Args:
+        path: of the file.
+        habits: observed.
+        city_id: where.
+        days: when.
+        figures: how well they explain another day, for the card.
+    """
     table = habits.cells.tocoo()
     parts = {
         "dwell_s": habits.dwell_s,
@@ -173,8 +207,13 @@ def save_habits(path: Path, habits: StreetHabits, city_id: str, day: date) -> No
     card = {
         "name": path.stem,
         "kind": KIND,
-        "data": {"city": city_id, "day": day.isoformat(), "terms": "As the city"},
+        "data": {
+            "city": city_id,
+            "days": [day.isoformat() for day in days],
+            "terms": "As the city",
+        },
         "num_cells": int(table.shape[1]),
+        "metrics": dict(figures),
     }
     save_weights(path, tensors, card)
 

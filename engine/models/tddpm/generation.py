@@ -29,8 +29,9 @@ MAX_TRIPS = 10_000_000
 FIRST_CHUNK = 32
 """Trips of the first chunk: few, so that something is seen soon."""
 CHUNK = 256
-MAX_ROUNDS = 8
-"""Tries of a chunk whose trips keep entering blocked cells."""
+MAX_ROUNDS, STUBBORN_ROUNDS = 12, 4
+"""Tries of a chunk whose trips keep entering blocked cells; after the first few, trips that still
+do are wished for anew: no way around may be as long as they were to be."""
 
 CACHED_MAPS = 512
 
@@ -190,7 +191,11 @@ class _TripSource:
         wanted = draw_plan(rng, num, model.prior, model.piece_points, config.wishes)
         parts: list[Tracks] = []
         open_slots = np.arange(num)
-        for _ in range(MAX_ROUNDS):
+        for attempt in range(MAX_ROUNDS):
+            if attempt >= STUBBORN_ROUNDS:
+                num_open = len(open_slots)
+                open_slots = np.arange(num_open)
+                wanted = draw_plan(rng, num_open, model.prior, model.piece_points, config.wishes)
             slot = np.repeat(np.arange(len(open_slots)), config.tries)
             plan = self._place(rng, wanted.select(open_slots[slot]))
             tries = builder.build(plan)

@@ -10,13 +10,14 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from engine.diffusion.fewstep import straight_ancestral_step, straight_step
+from engine.diffusion.fewstep import straight_noisy_step, straight_step
 from engine.diffusion.reverse import SamplingStep
 from engine.errors import InputError
 from engine.models.tddpm.network import EncodedMap, MapReader, PieceInput
 
 MAX_EVALUATIONS = 1_000
 MAX_GUIDANCE = 10.0
+MAX_ETA = 100.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class SamplerConfig:
             points find their street.
         guidance: 1 samples the model as it is; above 1 the map counts for more, at the price of
             a second evaluation per step.
-        ancestral: every step adds fresh noise, as the paper's chain does: for comparison.
+        eta: how much of the noise every step replaces: 0 follows the straight path, 1 is the
+            paper's ancestral chain. With few steps, more than that mends their errors.
 
     Raises:
         InputError: a value is out of range.
@@ -38,7 +40,7 @@ class SamplerConfig:
     evaluations: int = 12
     time_power: float = 2.5
     guidance: float = 1.0
-    ancestral: bool = False
+    eta: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.evaluations <= MAX_EVALUATIONS:
@@ -49,6 +51,8 @@ class SamplerConfig:
             )
         if not 1 <= self.guidance <= MAX_GUIDANCE or not 0.5 <= self.time_power <= 10:
             raise InputError("Guidance or the power of the times is out of range.", str(self))
+        if not 0 <= self.eta <= MAX_ETA:
+            raise InputError("The share of fresh noise is out of range.", str(self.eta))
 
     def times(self) -> list[float]:
         """Times from 1 (noise) down to 0 (data)."""
@@ -64,7 +68,7 @@ def sample_pieces(
     config: SamplerConfig,
     generator: torch.Generator,
 ) -> Iterator[SamplingStep]:
-    """Euler steps along the straight path; known points stay exactly as given.
+    """Steps along the straight path, with fresh noise if asked; known points stay as given.
 
     Source: [RF], algorithm 1, with times that get finer towards the data.
 
@@ -84,9 +88,9 @@ def sample_pieces(
     for done, (time, following) in enumerate(pairwise(config.times()), start=1):
         velocity = _guided(network, x_t, time, given, (seen, blind), config.guidance)
         x_0 = torch.where(given.known[..., None], given.points, x_t - time * velocity)
-        if config.ancestral and following > 0:
+        if config.eta and following > 0:
             fresh = torch.randn(x_t.shape, generator=generator).to(x_t.device)
-            x_t = straight_ancestral_step(x_t, x_0, time, following, fresh)
+            x_t = straight_noisy_step(x_t, x_0, time, following, fresh, config.eta)
         else:
             x_t = straight_step(x_t, x_0, time, following)
         yield SamplingStep(done, config.evaluations, x_0)

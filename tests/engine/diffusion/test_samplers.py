@@ -1,6 +1,7 @@
 """Samplers against a denoiser whose answer is known: Gaussian data."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -9,6 +10,9 @@ from engine.diffusion.fewstep import (
     sample_implicit,
     sample_straight,
     sample_straight_ancestral,
+    straight_noisy_step,
+    straight_step,
+    straight_times,
 )
 from engine.diffusion.noise import draw, sample_generator
 from engine.diffusion.reverse import sample_ancestral
@@ -73,6 +77,25 @@ def test_ancestral_sampling_of_the_straight_path_has_the_data_distribution():
     step = last(sample_straight_ancestral(path_denoiser, (5_000,), generators, 300))
     assert step.estimate.mean().item() == pytest.approx(MEAN, abs=0.02)
     assert step.estimate.std().item() == pytest.approx(DEVIATION, abs=0.02)
+
+
+def test_fresh_noise_beyond_the_ancestral_chain_keeps_the_data_distribution():
+    generator = sample_generator(0, 0)
+    times = straight_times(400)
+    x_t = torch.randn(20_000, generator=generator)
+    for time, following in pairwise(times[:-1]):
+        x_0 = path_denoiser(x_t, torch.tensor([time]))[0]
+        fresh = torch.randn(len(x_t), generator=generator)
+        x_t = straight_noisy_step(x_t, x_0, time, following, fresh, eta=2.0)
+    assert x_t.mean().item() == pytest.approx(MEAN, abs=0.02)
+    assert x_t.std().item() == pytest.approx(DEVIATION, abs=0.02)
+
+
+def test_no_fresh_noise_is_the_straight_step():
+    generator = sample_generator(0, 0)
+    x_t, x_0, fresh = torch.randn(3, 50, generator=generator)
+    step = straight_noisy_step(x_t, x_0, 0.6, 0.4, fresh, eta=0.0)
+    torch.testing.assert_close(step, straight_step(x_t, x_0, 0.6, 0.4))
 
 
 def test_projection_holds_in_every_estimate():

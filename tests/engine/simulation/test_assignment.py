@@ -97,7 +97,7 @@ def test_more_demand_is_more_traffic(model, habits):
 
 def test_habits_are_read_as_they_were_written(habits, tmp_path):
     path = tmp_path / "streets.safetensors"
-    save_habits(path, habits, "adlershof", DAY)
+    save_habits(path, habits, "adlershof", [DAY])
     again = load_habits(path)
     np.testing.assert_array_equal(again.seen_s, habits.seen_s)
     np.testing.assert_array_equal(again.cells.toarray(), habits.cells.toarray())

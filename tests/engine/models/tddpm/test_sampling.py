@@ -404,8 +404,8 @@ def test_ancestral_steps_reach_the_target_by_another_way():
     maps, given = inputs()
     oracle.target = torch.randn(2, 3, 16, 2)
     paths = []
-    for ancestral in (True, False):
-        config = SamplerConfig(8, ancestral=ancestral)
+    for eta in (3.0, 1.0, 0.0):
+        config = SamplerConfig(8, eta=eta)
         seen, noise = oracle.encode(maps), torch.Generator().manual_seed(0)
         paths.append(list(sample_pieces(oracle, seen, given, config, noise)))
     free = ~given.known
