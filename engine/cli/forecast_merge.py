@@ -30,6 +30,17 @@ def add_merge(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         metavar="SHARE",
         help="share of HimNet, the method 'paper' of one of the files, in such a blend",
     )
+    merge.add_argument(
+        "--companions",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="FILE",
+        help="weights of ours in other sizes, which such a blend moves towards",
+    )
+    merge.add_argument(
+        "--companion-share", type=float, default=0.0, metavar="SHARE", help="theirs in the blend"
+    )
     merge.add_argument("--half", action="store_true", help="keep parameters with 16 bits")
     merge.set_defaults(run=run_merge)
 
@@ -54,11 +65,15 @@ def run_merge(args: argparse.Namespace) -> int:
             methods[name] = other.methods[name]
             trainings[name] = other.card.get("training", {}).get(name, {})
     if args.blend is not None:
-        methods["ours"], trainings["ours"] = _blend(bundles, args.blend, args.published)
+        companions = [load_bundle(path) for path in args.companions]
+        shares = args.companion_share, args.published
+        methods["ours"], trainings["ours"] = _blend(bundles, companions, args.blend, shares)
         if args.published:
             _join(methods)
-    elif args.published:
-        raise InputError("HimNet has a share in a blend only.", "", "Give --blend as well.")
+    elif args.published or args.companions:
+        raise InputError(
+            "HimNet and companions have a share in a blend only.", "", "Give --blend as well."
+        )
     card = {**first.card, "training": trainings}
     save_bundle(args.out, replace(first, methods=methods, card=card), half=args.half)
     return 0
@@ -77,35 +92,57 @@ def _join(methods: "Mapping[str, Banded]") -> None:
 
 
 def _blend(
-    bundles: "Sequence[ForecastBundle]", members: int, published: float
+    bundles: "Sequence[ForecastBundle]",
+    companions: "Sequence[ForecastBundle]",
+    members: int,
+    shares: tuple[float, float],
 ) -> "tuple[Banded, dict[str, Any]]":
-    """Ours of all bundles and stid of all bundles as one method, its training told for each.
+    """Ours and stid of all bundles as one method, its training told for each.
 
     The margins are the mean of those of ours, each from a training that had not seen the end.
     """
     import torch
 
     from engine.models.forecast_bands import Banded
-    from engine.models.himnet.blending import blend
-    from engine.models.himnet.direct import DirectNet
-    from engine.models.stid.network import STID
+    from engine.models.himnet.blending import Beside, blend
 
-    found: dict[str, list[Any]] = {"ours": [], "stid": []}
-    for bundle in bundles:
-        for name, rows in found.items():
-            if name in bundle.methods:
-                rows.append((bundle.methods[name], bundle.card.get("training", {}).get(name, {})))
-    ours, plain = ([banded.method for banded, _ in found[name]] for name in ("ours", "stid"))
-    if not ours or not all(isinstance(network, DirectNet) for network in ours):
+    own, trainings = _networks(bundles, "ours")
+    plain, plain_trainings = _networks(bundles, "stid")
+    beside, beside_trainings = _networks(companions, "ours")
+    if not own:
         raise InputError("None of these weights has a network of ours.", "", "Leave out --blend.")
-    assert all(isinstance(network, STID) for network in plain)
-    if not 0 <= published < 1:
-        raise InputError("A share of HimNet is 0 to below 1.", f"{published:g}")
-    whole = blend(ours, plain, members, published)
-    margins = torch.stack([banded.margin_2HN for banded, _ in found["ours"]])
-    trainings = [training for rows in found.values() for _, training in rows]
-    told = {**found["ours"][0][1], "blended": trainings[1:]}
+    companion_share, published = shares
+    if bool(beside) != bool(companion_share):
+        raise InputError("Companions and their share go together.", f"{companion_share:g}")
+    if min(shares) < 0 or sum(shares) >= 1:
+        raise InputError(
+            "A share of HimNet or of companions is 0 to below 1.",
+            f"{published:g} and {companion_share:g}",
+        )
+    whole = blend(
+        [banded.method for banded in own],
+        members,
+        Beside(
+            [banded.method for banded in plain],
+            [banded.method for banded in beside],
+            companion_share,
+            published,
+        ),
+    )
+    margins = torch.stack([banded.margin_2HN for banded in own])
+    told = {**trainings[0], "blended": [*trainings[1:], *plain_trainings]}
+    if beside:
+        told |= {"companions": beside_trainings, "companion_share": companion_share}
     if published:
         told["published"] = published
     told["parameters"] = sum(parameter.numel() for parameter in whole.parameters())
     return Banded(whole, margins.mean(dim=0)), told
+
+
+def _networks(
+    bundles: "Sequence[ForecastBundle]", name: str
+) -> tuple[list[Any], list[dict[str, Any]]]:
+    """A method of all bundles that hold it, and their trainings."""
+    holders = [bundle for bundle in bundles if name in bundle.methods]
+    trainings = [bundle.card.get("training", {}).get(name, {}) for bundle in holders]
+    return [bundle.methods[name] for bundle in holders], trainings

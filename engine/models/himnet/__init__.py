@@ -11,6 +11,7 @@ of the paper, whose text was not at hand.
 ``network``    the published network: two encoders, the joint decoder, scheduled sampling
 ``objective``  masked loss and the sampling schedule
 ``direct``     ours: a direct multi-horizon network with quantiles and a street-network term
+``layers``     what ours is built of: layers on two graphs, a recurrent encoder
 ``blending``   several trainings, STID and HimNet averaged with it
 ``streets``    the street network as weights, with closed streets and silent sensors
 =============  ===========================================================================

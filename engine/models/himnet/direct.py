@@ -7,22 +7,24 @@ autoregressive decoder, whose errors feed on themselves, by a direct head; the p
 quantiles. What it adds: the usual day of each sensor, missing readings as such, the streets, and
 how much of a sensor's connections is open, so that a closed street is seen where it is. Where
 asked for, it also sees how the hours before the history deviated from the usual day, lets sensors
-attend to each other by their present state, averages several networks that differ in their
-first parameters, and moves its middle towards STID and HimNet, whose errors differ from its own.
+attend to each other by their present state or runs through the history step by step, averages
+several networks that differ in their first parameters, and moves its middle towards networks whose
+errors differ from its own: STID, HimNet, and companions of other sizes.
 
 See the package docstring for the shape legend; S = T + H, P earlier steps, M networks.
 """
 
 # ruff: noqa: N815 - fields carry shape suffixes like all tensors here
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from engine.errors import WeightsError
-from engine.models.dropout import SeededDropout
 from engine.models.forecast_windows import Forecast, Scale, WindowBatch
+from engine.models.himnet.layers import GraphLayer, HistoryEncoder
 from engine.models.himnet.meta import MetaLinear, Reassociated
 from engine.models.himnet.network import HimNet
 from engine.models.himnet.objective import pinball_loss
@@ -55,6 +57,11 @@ class DirectConfig:
         plain: STID networks that move the middle; they are trained apart, see
             :func:`engine.models.himnet.blending.blend`.
         published: share of HimNet in the middle; see :meth:`DirectNet.join`.
+        recurrent: hidden units of the recurrent encoder; 0 does without.
+        early: loss of step h weighs ``h ** -early``: far steps, whose errors are largest, then do
+            not rule the training.
+        companions: sizes of networks that move the middle, trained apart.
+        companion_share: their share in it.
     """
 
     num_sensors: int
@@ -73,60 +80,26 @@ class DirectConfig:
     tails: float = 1.0
     plain: int = 0
     published: float = 0.0
+    recurrent: int = 0
+    early: float = 0.0
+    companions: tuple["DirectConfig", ...] = ()
+    companion_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        # a card's plain values
+        sizes = tuple(DirectConfig(**c) if isinstance(c, dict) else c for c in self.companions)
+        object.__setattr__(self, "companions", sizes)
+
+    @property
+    def num_hidden(self) -> int:
+        """C, channels of the residual layers."""
+        return 4 * self.embedding + self.recurrent
 
     @property
     def num_features(self) -> int:
         """F, what is known of a sensor."""
         own = 2 * self.history + self.history + self.horizon + 1
         return own + 2 * (self.earlier // self.earlier_mean)
-
-
-class SensorAttention(nn.Module):
-    """Each sensor listens to those whose present state matters to its own.
-
-    Source: Vaswani et al., "Attention Is All You Need", NeurIPS 2017.
-    """
-
-    def __init__(self, num_hidden: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm = nn.LayerNorm(num_hidden)
-        self.query = nn.Linear(num_hidden, num_hidden)
-        self.key = nn.Linear(num_hidden, num_hidden)
-        self.value = nn.Linear(num_hidden, num_hidden)
-
-    def forward(self, z_BNC: Tensor) -> Tensor:
-        """What each sensor heard, (B, N, C)."""
-        normed_BNC = self.norm(z_BNC)
-        query, key, value = (
-            linear(normed_BNC).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for linear in (self.query, self.key, self.value)
-        )
-        heard = nn.functional.scaled_dot_product_attention(query, key, value)
-        return heard.transpose(1, 2).flatten(2)
-
-
-class GraphLayer(nn.Module):
-    """z + FC2(ReLU(FC1[z, A z, S z])): own state, the learned graph's, the streets'.
-
-    With attention there is one more part, what the sensors hear of each other's present state.
-    """
-
-    def __init__(self, num_hidden: int, dropout: float, heads: int = 0) -> None:
-        super().__init__()
-        self.attention = SensorAttention(num_hidden, heads) if heads else None
-        num_parts = 3 if self.attention is None else 4
-        self.first = nn.Linear(num_parts * num_hidden, num_hidden)
-        self.second = nn.Linear(num_hidden, num_hidden)
-        self.dropout = SeededDropout(dropout)
-
-    def forward(self, z_BNC: Tensor, learned: Tensor, streets_BNN: Tensor) -> Tensor:
-        """The layer's output, (B, N, C)."""
-        parts = [z_BNC, learned @ z_BNC, streets_BNN @ z_BNC]
-        if self.attention is not None:
-            parts.append(self.attention(z_BNC))
-        seen = torch.cat(parts, dim=-1)
-        return z_BNC + self.second(self.dropout(torch.relu(self.first(seen))))
 
 
 class DirectMember(nn.Module):
@@ -141,12 +114,15 @@ class DirectMember(nn.Module):
         super().__init__()
         self.config = config
         n, e = config.num_sensors, config.embedding
-        c, num_features, q = 4 * e, config.num_features, len(QUANTILES)
+        c, num_features, q = config.num_hidden, config.num_features, len(QUANTILES)
         self.history_embedding = nn.Linear(num_features, e)
         self.sensor_embedding_NE = nn.Parameter(torch.empty(n, e))
         self.slot_embedding_SE = nn.Parameter(torch.empty(config.steps_per_day, e))
         self.weekday_embedding_7E = nn.Parameter(torch.empty(7, e))
         self.graph_embedding_ND = nn.Parameter(torch.empty(n, config.graph_embedding))
+        self.encoder = (
+            HistoryEncoder(config.history, 3 * e, config.recurrent) if config.recurrent else None
+        )
         self.layers = nn.ModuleList(
             GraphLayer(c, config.dropout, config.heads) for _ in range(config.num_layers)
         )
@@ -191,6 +167,11 @@ class DirectMember(nn.Module):
         )
         z_BNC = torch.cat([self.history_embedding(features_BNF), context_BNX], dim=-1)
         learned_NN = learn_graph(self.graph_embedding_ND).to(z_BNC.dtype)
+        if self.encoder is not None:
+            steps = 3 * self.config.history
+            seen_BN3T = features_BNF[..., :steps].reshape(b, n, 3, self.config.history)
+            state_BNC = self.encoder(seen_BN3T, context_BNX, learned_NN, streets_BNN)
+            z_BNC = torch.cat([z_BNC, state_BNC], dim=-1)
         for layer in self.layers:
             z_BNC = layer(z_BNC, learned_NN, streets_BNN.to(z_BNC.dtype))
         mixture_BND = torch.softmax(self.mixture(context_BNX).float(), dim=-1)
@@ -230,6 +211,9 @@ class DirectNet(DirectMember):
         )
         sizes = (config.num_sensors, config.steps_per_day, config.history, config.horizon)
         self.plain = nn.ModuleList(STID(STIDConfig(*sizes), generator) for _ in range(config.plain))
+        self.companions = nn.ModuleList(
+            DirectMember(sizes, generator) for sizes in config.companions
+        )
         # not a part of this network: it belongs to the method ``paper`` and is kept once
         self._published: tuple[HimNet, ...] = ()
         for name, value in (
@@ -337,49 +321,56 @@ class DirectNet(DirectMember):
     def forecast(self, batch: WindowBatch, adjacency: Tensor | None = None) -> Forecast:
         """The forecast of a batch with its own, not yet calibrated band, in the data's unit."""
         given = self.inputs(batch, adjacency)
-        scaled_BHNQ = self._move(self(*given).mean(dim=0), *given[:3])
-        scaled_BHNQ = self._move_to_published(scaled_BHNQ, batch, given[0])
+        scaled_BHNQ = self(*given).mean(dim=0)
+        own_BHN = scaled_BHNQ[..., 1]
+        for share, middle_BHN in self._beside(batch, given):
+            # the band moves with the middle
+            scaled_BHNQ = scaled_BHNQ + share * (middle_BHN - own_BHN).unsqueeze(-1)
         lower, middle, upper = self.unscale(scaled_BHNQ).unbind(-1)
         return Forecast(middle, lower, upper)
 
-    def _move(
-        self, scaled_BHNQ: Tensor, features_BNF: Tensor, slot_B: Tensor, weekday_B: Tensor
-    ) -> Tensor:
-        """Quantiles shifted so that the middle is the mean of all networks, plain ones too."""
-        if not self.config.plain:
-            return scaled_BHNQ
-        z_BTN = features_BNF[..., : self.config.history].transpose(1, 2)
-        plain = torch.stack([network(z_BTN, slot_B, weekday_B) for network in self.plain])
-        off_BHN = plain.mean(dim=0).float() - scaled_BHNQ[..., 1]
-        share = self.config.plain / (self.config.plain + self.config.members)
-        return scaled_BHNQ + share * off_BHN.unsqueeze(-1)
-
-    def _move_to_published(
-        self, scaled_BHNQ: Tensor, batch: WindowBatch, features_BNF: Tensor
-    ) -> Tensor:
-        """Quantiles shifted so that HimNet has its share in the middle.
-
-        Where nothing was measured it is given the usual value, as our own network is.
+    def _beside(
+        self, batch: WindowBatch, given: tuple[Tensor, ...]
+    ) -> Iterator[tuple[float, Tensor]]:
+        """Share in the middle and scaled middle (B, H, N) of each kind of network beside our own.
 
         Raises:
-            WeightsError: it has a share and was never joined.
+            WeightsError: HimNet has a share and was never joined.
         """
-        share = self.config.published
-        if not share:
-            return scaled_BHNQ
+        config, (features_BNF, slot_B, weekday_B, _) = self.config, given
+        z_BTN = features_BNF[..., : config.history].transpose(1, 2)
+        if config.plain:
+            rest = 1 - config.companion_share - config.published
+            plain = torch.stack([network(z_BTN, slot_B, weekday_B) for network in self.plain])
+            share = rest * config.plain / (config.plain + config.members)
+            yield share, plain.mean(dim=0).float()
+        if config.companions:
+            seen = (*given, self.weekday_share_7)
+            middles = [network(*seen)[..., 1] for network in self.companions]
+            yield config.companion_share, torch.stack(middles).mean(dim=0)
+        if config.published:
+            yield config.published, self._published_middle(batch, z_BTN)
+
+    def _published_middle(self, batch: WindowBatch, z_BTN: Tensor) -> Tensor:
+        """HimNet's forecast, scaled: (B, H, N).
+
+        Where nothing was measured it is given the usual value, as our own network is.
+        """
         if not self._published:
             raise WeightsError("These weights lack the HimNet that ours is blended with.")
         (network,) = self._published
-        z_BTN = features_BNF[..., : self.config.history].transpose(1, 2)
         heard = replace(batch, history_BTN=self.unscale(z_BTN))
-        other_BHN = (network.forecast(heard).middle_BHN - self.value_mean) / self.value_std
-        off_BHN = other_BHN - scaled_BHNQ[..., 1]
-        return scaled_BHNQ + share * off_BHN.unsqueeze(-1)
+        return (network.forecast(heard).middle_BHN - self.value_mean) / self.value_std
 
     def objective(self, output: Tensor, batch: WindowBatch) -> Tensor:
         """Pinball loss, in the data's own unit; the median's share is the absolute error."""
         truth_BHN, valid_BHN = batch.truth_BHN, batch.truth_valid_BHN
         quantiles = self.unscale(output)
+        ahead_H = torch.arange(1, self.config.horizon + 1, device=output.device)
+        weight_H = ahead_H.float() ** -self.config.early
+        weight_H1 = (weight_H / weight_H.mean()).unsqueeze(-1)
+        # the loss grows with its arguments' unit
+        quantiles, truth_BHN = quantiles * weight_H1.unsqueeze(-1), truth_BHN * weight_H1
         losses = [
             pinball_loss(quantiles[..., i : i + 1], truth_BHN, valid_BHN, self.quantiles_Q[i])
             for i in range(len(QUANTILES))

@@ -13,7 +13,8 @@ from engine.models.forecast_bands import Banded
 from engine.models.forecast_bundle import BASELINES, load_bundle, save_bundle
 from engine.models.forecast_levers import silence_sensors
 from engine.models.forecast_windows import WindowSet
-from engine.models.himnet.blending import blend
+from engine.models.himnet.blending import Beside, blend
+from engine.models.himnet.direct import DirectNet
 from engine.models.himnet.network import HimNet, HimNetConfig
 
 RECIPE = """
@@ -229,12 +230,38 @@ def test_himnet_has_its_share_in_a_blend(place, tmp_path):
         )
 
 
+def test_companions_of_other_sizes_have_their_share_in_a_blend(place, tmp_path):
+    source, out = place / "waves.safetensors", tmp_path / "out.safetensors"
+    whole = load_bundle(source)
+    ours = whole.methods["ours"]
+    sizes = replace(ours.method.config, members=1, recurrent=3)
+    network = DirectNet(sizes, ours.method.adjacency_NN, torch.Generator().manual_seed(2)).eval()
+    for name, buffer in ours.method.named_buffers(recurse=False):
+        network.get_buffer(name).copy_(buffer)
+    stepwise = tmp_path / "stepwise.safetensors"
+    methods = {**whole.methods, "ours": Banded(network, ours.margin_2HN.clone())}
+    save_bundle(stepwise, replace(whole, methods=methods))
+    words = ("forecast", "merge", source, "--blend", 1, "--out", out, "--companions", stepwise)
+    assert not _run(*words, "--companion-share", 0.4)
+    blended = load_bundle(out)
+    assert len(blended.card["training"]["ours"]["companions"]) == 1
+    series = commands.read_series(place / "series.npz", whole.facts, 0, 0)
+    batch = WindowSet.of(series).batch(np.arange(4))
+    with torch.inference_mode():
+        own = ours.method.forecast(batch).middle_BHN
+        plain = whole.methods["stid"].method.forecast(batch).middle_BHN
+        wanted = 0.6 * (own + plain) / 2 + 0.4 * network.forecast(batch).middle_BHN
+        found = blended.methods["ours"].method.forecast(batch).middle_BHN
+    torch.testing.assert_close(found, wanted)
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (("--published", 0.25), "blend only"),
         (("--blend", 1, "--published", 1.5), "share of HimNet"),
         (("--blend", 1, "--published", 0.25), "None of these weights has a HimNet"),
+        (("--blend", 1, "--companion-share", 0.25), "go together"),
     ],
 )
 def test_a_share_that_cannot_be_is_refused(place, tmp_path, words, told):
@@ -247,7 +274,7 @@ def test_a_share_that_cannot_be_is_refused(place, tmp_path, words, told):
 
 def test_a_network_that_lacks_its_himnet_says_so(place, tmp_path):
     network = load_bundle(place / "waves.safetensors").methods["ours"].method
-    lonely = blend([network], [], 1, published=0.5)
+    lonely = blend([network], 1, Beside(published=0.5))
     series = commands.read_series(
         place / "series.npz", load_bundle(place / "waves.safetensors").facts, 0, 0
     )

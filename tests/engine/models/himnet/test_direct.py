@@ -7,7 +7,7 @@ import torch
 from engine.domain.sensors import TimeAxis
 from engine.errors import WeightsError
 from engine.models.forecast_windows import Scale, WindowSet
-from engine.models.himnet.blending import blend
+from engine.models.himnet.blending import Beside, blend
 from engine.models.himnet.direct import DirectConfig, DirectNet
 from engine.models.himnet.streets import drop_edges, weigh_sources
 from engine.models.stid.network import STID, STIDConfig
@@ -151,7 +151,7 @@ def _plain(seed):
 
 def test_blend_is_the_mean_of_all_networks(batch):
     several, plain = [_network(seed, config=RICH) for seed in (1, 2)], [_plain(3)]
-    whole = blend(several, plain, members=2)
+    whole = blend(several, 2, Beside(plain))
     each = [
         middle
         for network in several
@@ -162,7 +162,7 @@ def test_blend_is_the_mean_of_all_networks(batch):
     each.append(plain[0].forecast(replace(batch, history_BTN=filled)).middle_BHN)
     found = whole.forecast(batch)
     torch.testing.assert_close(found.middle_BHN, torch.stack(each).mean(dim=0))
-    direct = blend(several, [], members=2).forecast(batch)
+    direct = blend(several, 2).forecast(batch)
     torch.testing.assert_close(
         found.upper_BHN - found.lower_BHN, direct.upper_BHN - direct.lower_BHN
     )
@@ -172,6 +172,62 @@ def test_networks_of_other_data_are_not_blended():
     other = _network(config=RICH)
     other.value_mean.fill_(46)
     with pytest.raises(WeightsError, match="other data"):
-        blend([_network(config=RICH), other], [], members=1)
+        blend([_network(config=RICH), other], members=1)
     with pytest.raises(WeightsError, match="so many members"):
-        blend([_network()], [], members=2)
+        blend([_network()], members=2)
+
+
+STEPWISE = replace(SMALL, recurrent=3, earlier=6, earlier_mean=3, early=0.5)
+
+
+def test_a_recurrent_encoder_hears_every_step_and_the_neighbours(batch):
+    network = _network(config=STEPWISE)
+    features_BNF, *rest = network.inputs(batch)
+    features_BNF.requires_grad_()
+    states = []
+    network.encoder.register_forward_hook(lambda _module, _given, state: states.append(state))
+    network(features_BNF, *rest)
+    (state_BNC,) = states
+    assert state_BNC.shape == (3, N, 3)
+    (slope_BNF,) = torch.autograd.grad(state_BNC[:, 0].sum(), features_BNF)
+    values_BNT = slope_BNF[..., :6]
+    assert (values_BNT[:, :2] != 0).all()
+    # what comes after the history is not the encoder's matter
+    assert not slope_BNF[..., 18:].any()
+
+
+def test_near_steps_can_weigh_more_in_the_loss(batch):
+    plain, early = (_network(config=replace(SMALL, early=power)) for power in (0.0, 0.5))
+    quantiles = torch.zeros(1, 3, 4, N, 3)
+    found = []
+    for step in (0, 3):
+        truth_BHN = torch.full((3, 4, N), 45.0)
+        truth_BHN[:, step] = 57.0
+        given = replace(
+            batch, truth_BHN=truth_BHN, truth_valid_BHN=torch.ones(3, 4, N, dtype=torch.bool)
+        )
+        found.append([float(network.objective(quantiles, given)) for network in (plain, early)])
+    weights = torch.arange(1, 5) ** -0.5
+    weights = weights / weights.mean()
+    (near, near_early), (far, far_early) = found
+    assert near == pytest.approx(far)
+    assert near_early / near == pytest.approx(float(weights[0]))
+    assert far_early / far == pytest.approx(float(weights[3]))
+
+
+def test_companions_have_their_share_of_the_middle(batch):
+    several = [_network(seed, config=RICH) for seed in (1, 2)]
+    companion = _network(5, config=STEPWISE)
+    plain = [_plain(3), _plain(4)]
+    alone = blend(several, 1, Beside(plain))
+    whole = blend(several, 1, Beside(plain, [companion], companion_share=0.3))
+    own, other, found = (each.forecast(batch) for each in (alone, companion, whole))
+    wanted_BHN = 0.7 * own.middle_BHN + 0.3 * other.middle_BHN
+    torch.testing.assert_close(found.middle_BHN, wanted_BHN)
+    torch.testing.assert_close(found.upper_BHN - found.lower_BHN, own.upper_BHN - own.lower_BHN)
+    # of other days, or with another view of the past
+    other_days = _network(5, config=STEPWISE)
+    other_days.profile_SN[0] += 1
+    for misfit in (other_days, _network(5, config=replace(STEPWISE, earlier=3))):
+        with pytest.raises(WeightsError, match="other data"):
+            blend(several, 1, Beside(plain, [misfit], companion_share=0.3))
