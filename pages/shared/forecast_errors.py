@@ -1,6 +1,7 @@
 """The error card of the page "The next hour", as it lies beside the weights."""
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from engine import api
@@ -88,19 +89,16 @@ def _draw_closures(card: api.ForecastCard, *, is_offered: bool) -> None:
         "them, and by so much of the true **size**. *Told* which streets are closed, or having "
         "*heard* nothing but the readings of the hour before."
     )
-    st.dataframe(
-        [
-            {
-                "Closure": str(row["title"]),
-                "Sensors": row["sensors"],
-                "Told: direction": _percent(row.get("same_sign")),
-                "Told: size": _percent(row.get("slope")),
-                "Heard: direction": _percent(row.get("heard_same_sign")),
-                "Heard: size": _percent(row.get("heard_slope")),
-            }
-            for row in card.closures
-        ],
-        hide_index=True,
-        key="forecast-closures",
-        column_config={"Closure": st.column_config.TextColumn(width="medium")},
-    )
+    rows = [
+        {
+            "Closure": str(row["title"]),
+            "Sensors": row["sensors"],
+            "Told: direction": _percent(row.get("same_sign")),
+            "Told: size": _percent(row.get("slope")),
+            "Heard: direction": _percent(row.get("heard_same_sign")),
+            "Heard: size": _percent(row.get("heard_slope")),
+        }
+        for row in card.closures
+    ]
+    # long titles are wrapped in a plain table
+    st.table(pd.DataFrame(rows).set_index("Closure"))
