@@ -56,7 +56,7 @@ class Stoppable(Protocol):
 
 SHOWN_TRIPS = 300
 """Trips that are sent while the rest are being made."""
-SAMPLER, TRIES = SamplerConfig(evaluations=12, eta=3.0), 2
+SAMPLER, TRIES = SamplerConfig(), 2
 
 
 def run(request: dict[str, Any], context: Stoppable) -> Generator[Progress, None, dict[str, Any]]:

@@ -115,10 +115,10 @@ def run_import(args: argparse.Namespace) -> int:
 
 def _add_sampler(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--evaluations", type=int, default=6)
-    parser.add_argument("--time-power", type=float, default=1.5, help="finer times near the data")
-    parser.add_argument("--eta", type=float, default=0.0, help="fresh noise; 1 is ancestral")
-    parser.add_argument("--guidance", type=float, default=1.0)
+    parser.add_argument("--evaluations", type=int, help="steps from noise to trips")
+    parser.add_argument("--time-power", type=float, help="finer times near the data")
+    parser.add_argument("--eta", type=float, help="fresh noise; 0 for none, 1 is ancestral")
+    parser.add_argument("--guidance", type=float, help="above 1 the map counts for more")
     parser.add_argument("--tries", type=int, default=2, help="of each trip; the best is kept")
     parser.add_argument(
         "--as-sampled", action="store_true", help="do not move trips onto the map's busy places"
@@ -140,7 +140,9 @@ def run_sample(args: argparse.Namespace) -> int:
     if isinstance(model, PaperModel):
         chunks = generate_pieces(model, city, args.trips, args.seed)
     else:
-        config = _generation(args).on_ground(ground_of(tracks, bounds, model.side_m))
+        config = _generation(args, is_settled=not args.as_sampled).on_ground(
+            ground_of(tracks, bounds, model.side_m)
+        )
         made = generate_trips(model, city, args.trips, args.seed, config)
         chunks = (chunk.tracks for chunk in made)
     parts = []
@@ -308,26 +310,29 @@ def _maker(name: str, args: argparse.Namespace, ancestral: int = 0) -> "Maker":
     model, card = load_model(find_weights(name))
     if isinstance(model, PaperModel):
         return paper_maker(model)
-    frame, config = None, _generation(args)
+    frame = None
     if model.usual is not None:
         # it knows its streets better than the map's cells do
-        config = replace(config, settling=None)
         frame = city_frame(open_city(str(card.get("data", {}).get("city", ""))).grid)
+    config = _generation(args, is_settled=frame is None and not args.as_sampled)
     if ancestral:
         sampler = replace(config.sampler, evaluations=ancestral, eta=1.0)
         config = replace(config, sampler=sampler)
     return our_maker(model, config, frame)
 
 
-def _generation(args: argparse.Namespace) -> "GenerationConfig":
+def _generation(args: argparse.Namespace, *, is_settled: bool) -> "GenerationConfig":
+    """How trips are made: as asked, and as usual where nothing is."""
     from engine.models.tddpm.generation import GenerationConfig
     from engine.models.tddpm.plans import TripWishes
-    from engine.models.tddpm.sampling import SamplerConfig
+    from engine.models.tddpm.sampling import FOR_SETTLING, SamplerConfig
     from engine.models.tddpm.settling import SettlingConfig
 
     wishes = TripWishes(num_points=getattr(args, "trip_points", None))
-    sampler = SamplerConfig(args.evaluations, args.time_power, args.guidance, args.eta)
-    settling = None if args.as_sampled else SettlingConfig()
+    names = ("evaluations", "time_power", "eta", "guidance")
+    asked = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    sampler = replace(FOR_SETTLING if is_settled else SamplerConfig(), **asked)
+    settling = SettlingConfig() if is_settled else None
     return GenerationConfig(sampler, tries=args.tries, wishes=wishes, settling=settling)
 
 

@@ -31,7 +31,8 @@ class SamplerConfig:
         guidance: 1 samples the model as it is; above 1 the map counts for more, at the price of
             a second evaluation per step.
         eta: how much of the noise every step replaces: 0 follows the straight path, 1 is the
-            paper's ancestral chain. With few steps, more than that mends their errors.
+            paper's ancestral chain. With few steps, more than that mends their errors: 24 steps
+            with 3 have the JS of 500 with 1.
 
     Raises:
         InputError: a value is out of range.
@@ -40,7 +41,7 @@ class SamplerConfig:
     evaluations: int = 12
     time_power: float = 2.5
     guidance: float = 1.0
-    eta: float = 0.0
+    eta: float = 3.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.evaluations <= MAX_EVALUATIONS:
@@ -58,6 +59,10 @@ class SamplerConfig:
         """Times from 1 (noise) down to 0 (data)."""
         n = self.evaluations
         return [float((1 - i / n) ** self.time_power) for i in range(n + 1)]
+
+
+FOR_SETTLING = SamplerConfig(evaluations=6, time_power=1.5, eta=0.0)
+"""For trips that are moved onto the map afterwards, which makes up for coarser steps."""
 
 
 @torch.no_grad()
