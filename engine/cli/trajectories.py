@@ -118,6 +118,7 @@ def _add_sampler(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evaluations", type=int, help="steps from noise to trips")
     parser.add_argument("--time-power", type=float, help="finer times near the data")
     parser.add_argument("--eta", type=float, help="fresh noise; 0 for none, 1 is ancestral")
+    parser.add_argument("--correction", type=float, help="of second order, 0 to 1")
     parser.add_argument("--guidance", type=float, help="above 1 the map counts for more")
     parser.add_argument("--tries", type=int, default=2, help="of each trip; the best is kept")
     parser.add_argument(
@@ -316,7 +317,7 @@ def _maker(name: str, args: argparse.Namespace, ancestral: int = 0) -> "Maker":
         frame = city_frame(open_city(str(card.get("data", {}).get("city", ""))).grid)
     config = _generation(args, is_settled=frame is None and not args.as_sampled)
     if ancestral:
-        sampler = replace(config.sampler, evaluations=ancestral, eta=1.0)
+        sampler = replace(config.sampler, evaluations=ancestral, eta=1.0, correction=0.0)
         config = replace(config, sampler=sampler)
     return our_maker(model, config, frame)
 
@@ -329,7 +330,7 @@ def _generation(args: argparse.Namespace, *, is_settled: bool) -> "GenerationCon
     from engine.models.tddpm.settling import SettlingConfig
 
     wishes = TripWishes(num_points=getattr(args, "trip_points", None))
-    names = ("evaluations", "time_power", "eta", "guidance")
+    names = ("evaluations", "time_power", "eta", "correction", "guidance")
     asked = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     sampler = replace(FOR_SETTLING if is_settled else SamplerConfig(), **asked)
     settling = SettlingConfig() if is_settled else None

@@ -3,6 +3,7 @@
 Shapes: R regions, K pieces a region, L points, as in :mod:`engine.models.tddpm.network`.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -31,8 +32,9 @@ class SamplerConfig:
         guidance: 1 samples the model as it is; above 1 the map counts for more, at the price of
             a second evaluation per step.
         eta: how much of the noise every step replaces: 0 follows the straight path, 1 is the
-            paper's ancestral chain. With few steps, more than that mends their errors: 24 steps
-            with 3 have the JS of 500 with 1.
+            paper's ancestral chain. With few steps, more than that mends their errors.
+        correction: part of the second-order correction that each step makes, 0 to 1. It brings
+            points closer to the streets and makes trips somewhat less regular.
 
     Raises:
         InputError: a value is out of range.
@@ -42,6 +44,7 @@ class SamplerConfig:
     time_power: float = 2.5
     guidance: float = 1.0
     eta: float = 3.0
+    correction: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.evaluations <= MAX_EVALUATIONS:
@@ -54,6 +57,8 @@ class SamplerConfig:
             raise InputError("Guidance or the power of the times is out of range.", str(self))
         if not 0 <= self.eta <= MAX_ETA:
             raise InputError("The share of fresh noise is out of range.", str(self.eta))
+        if not 0 <= self.correction <= 1:
+            raise InputError("The correction must be 0 to 1.", str(self.correction))
 
     def times(self) -> list[float]:
         """Times from 1 (noise) down to 0 (data)."""
@@ -75,7 +80,8 @@ def sample_pieces(
 ) -> Iterator[SamplingStep]:
     """Steps along the straight path, with fresh noise if asked; known points stay as given.
 
-    Source: [RF], algorithm 1, with times that get finer towards the data.
+    Source: [RF], algorithm 1, with times that get finer towards the data; fresh noise and
+    correction as in arXiv 2211.01095 (DPM-Solver++), the multistep solver of second order.
 
     Args:
         network: the denoiser.
@@ -90,15 +96,45 @@ def sample_pieces(
     noise = torch.randn((*given.valid.shape, 2), generator=generator)
     x_t = noise.to(seen.tokens.device)
     blind = network.encode_nothing(seen) if config.guidance > 1 else None
+    memory = _Memory(config.correction)
     for done, (time, following) in enumerate(pairwise(config.times()), start=1):
         velocity = _guided(network, x_t, time, given, (seen, blind), config.guidance)
         x_0 = torch.where(given.known[..., None], given.points, x_t - time * velocity)
+        aim = memory.extrapolate(x_0, time, following)
         if config.eta and following > 0:
             fresh = torch.randn(x_t.shape, generator=generator).to(x_t.device)
-            x_t = straight_noisy_step(x_t, x_0, time, following, fresh, config.eta)
+            x_t = straight_noisy_step(x_t, aim, time, following, fresh, config.eta)
         else:
-            x_t = straight_step(x_t, x_0, time, following)
+            x_t = straight_step(x_t, aim, time, following)
         yield SamplingStep(done, config.evaluations, x_0)
+
+
+class _Memory:
+    """Remembers the last estimate, to see where the next one will be.
+
+    Args:
+        correction: part of the second-order correction to make.
+    """
+
+    def __init__(self, correction: float) -> None:
+        self._correction = correction
+        self._last: tuple[Tensor, float] | None = None
+
+    def extrapolate(self, x_0: Tensor, time: float, following: float) -> Tensor:
+        """The estimate half a step ahead, by how it changed over the last step."""
+        step = _log_snr(following) - _log_snr(time)
+        last, self._last = self._last, (x_0, step)
+        if last is None or not self._correction or math.isinf(step) or math.isinf(last[1]):
+            return x_0
+        before, step_before = last
+        return x_0 + self._correction / 2 * (step / step_before) * (x_0 - before)
+
+
+def _log_snr(time: float) -> float:
+    """Half the logarithm of signal over noise on the straight path."""
+    if not 0 < time < 1:
+        return math.inf if time <= 0 else -math.inf
+    return math.log((1 - time) / time)
 
 
 def _guided(

@@ -193,7 +193,16 @@ def test_guidance_of_one_is_none(network):
     assert (plain - strong).abs().max() > 1e-4
 
 
-@pytest.mark.parametrize("bad", [{"evaluations": 0}, {"evaluations": 1_001}, {"guidance": 0.5}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"evaluations": 0},
+        {"evaluations": 1_001},
+        {"guidance": 0.5},
+        {"eta": -1},
+        {"correction": 1.5},
+    ],
+)
 def test_sampler_limits(bad):
     with pytest.raises(InputError):
         SamplerConfig(**bad)
@@ -404,13 +413,38 @@ def test_ancestral_steps_reach_the_target_by_another_way():
     maps, given = inputs()
     oracle.target = torch.randn(2, 3, 16, 2)
     paths = []
-    for eta in (3.0, 1.0, 0.0):
-        config = SamplerConfig(8, eta=eta)
+    for eta, correction in ((3.0, 0.0), (1.0, 0.5), (0.0, 1.0), (0.0, 0.0)):
+        config = SamplerConfig(8, eta=eta, correction=correction)
         seen, noise = oracle.encode(maps), torch.Generator().manual_seed(0)
         paths.append(list(sample_pieces(oracle, seen, given, config, noise)))
     free = ~given.known
     for steps in paths:
         torch.testing.assert_close(steps[-1].estimate[free], oracle.target[free], atol=1e-5, rtol=0)
+
+
+class Gaussian(MapReader):
+    """The exact velocity of normal data."""
+
+    def forward(self, x_t, time_R, *_):
+        t = time_R[..., None, None]
+        x_0 = 0.3**2 * (1 - t) / (0.3**2 * (1 - t) ** 2 + t**2) * x_t
+        return (x_t - x_0) / t
+
+
+def test_the_correction_brings_few_steps_closer_to_many():
+    network = Gaussian(SMALL)
+    maps, given = inputs()
+    free = ~given.known
+
+    def end(evaluations, correction):
+        config = SamplerConfig(evaluations, eta=0, correction=correction)
+        noise = torch.Generator().manual_seed(0)
+        *_, last = sample_pieces(network, network.encode(maps), given, config, noise)
+        return last.estimate[free]
+
+    true = end(400, 0.0)
+    errors = [(end(10, correction) - true).abs().mean().item() for correction in (0, 0.5, 1)]
+    assert errors[0] > 1.5 * errors[1] > 1.5 * errors[2]
 
 
 def test_long_trips_are_begun_in_quiet_regions_where_training_says_so():
