@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from engine.diffusion.noise import sample_generator
 from engine.errors import OccupancyError, ScenarioError
+from engine.models.memory import return_freed_memory
 from engine.models.tddpm.assembly import PieceRequest, PieceSampler, TripBuilder
 from engine.models.tddpm.closed_loop import Fence, OccupancyLedger
 from engine.models.tddpm.network import EncodedMap, MapReader, PieceInput
@@ -146,6 +147,7 @@ def generate_trips(
     for number, size in enumerate(_chunk_sizes(num_trips)):
         tracks = source.make(number, size)
         done += size
+        return_freed_memory()
         yield TripChunk(tracks, done, num_trips, source.ledger.distance)
 
 
