@@ -125,6 +125,25 @@ def draw_problem(question: Question, topic: str = "") -> None:
         show_error(state.failed[key])
 
 
+def draw_staleness(question: Question, asking: str) -> None:
+    """Mark the last answer where the page's question has changed since.
+
+    Args:
+        question: which kind.
+        asking: what the page's part with the question is called.
+    """
+    answered = get_state().answered.get(question)
+    posed = get_state().posed.get(question)
+    if answered is None or posed is None or posed == answered.scenario:
+        return
+    if posed.city_id == answered.scenario.city_id:
+        st.warning(
+            f"**{asking}** says something else by now. Ask again to bring the answer up to date.",
+            title="This is the answer to an earlier question",
+            icon=":material/history:",
+        )
+
+
 def choose_part(question: Question, city_id: str, parts: tuple[str, str]) -> str:
     """The question or its answer: one map at a time. A new answer is shown at once.
 

@@ -59,6 +59,7 @@ class AppState:
         answered: what was last answered, by question; it stays while something new runs.
         failed: why the last question of a kind had no answer.
         tried: what was last asked of a kind, whatever became of it.
+        posed: the question of a kind as its page has it now, asked or not.
     """
 
     session_id: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -69,6 +70,7 @@ class AppState:
     answered: Mapping[str, Asked] = field(default_factory=dict)
     failed: Mapping[str, EngineError] = field(default_factory=dict)
     tried: Mapping[str, Scenario] = field(default_factory=dict)
+    posed: Mapping[str, Scenario] = field(default_factory=dict)
 
 
 def get_state() -> AppState:
@@ -104,6 +106,12 @@ def take_click(place: Place) -> bool:
     if is_new:
         _keep(replace(state, place=place, clicked=place))
     return is_new
+
+
+def keep_posed(scenario: Scenario) -> AppState:
+    """Remember the question as its page has it now."""
+    state = get_state()
+    return _keep(replace(state, posed={**state.posed, scenario.question.value: scenario}))
 
 
 def keep_asked(asked: Asked) -> AppState:

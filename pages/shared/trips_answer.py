@@ -10,7 +10,7 @@ from engine import api
 from engine.domain import Question, Result
 from engine.render.trip_figures import draw_histograms
 from pages.shared import cache
-from pages.shared.asking import REFRESH_S, ask, draw_problem, draw_progress
+from pages.shared.asking import REFRESH_S, ask, draw_problem, draw_progress, draw_staleness
 from pages.shared.citymap import (
     ColorScale,
     HeatView,
@@ -24,7 +24,7 @@ from pages.shared.citymap import (
 from pages.shared.state import get_state
 from pages.shared.text import as_text
 from pages.shared.trips_moving import draw_moving, find_truth
-from pages.shared.trips_question import UNIT
+from pages.shared.trips_question import QUESTION, UNIT, describe
 
 MAP_HEIGHT_PX = 560
 TABS = ("Maps", "Moving trips", "Ask the simulator", "Lengths and times", "Download")
@@ -77,6 +77,8 @@ def draw_answer(city: api.City) -> None:
     if answered is None or answered.result is None or answered.scenario.city_id != city.id:
         return
     result = answered.result
+    draw_staleness(Question.TRAJECTORIES, QUESTION)
+    st.caption(as_text(describe(answered.scenario, city)))
     _draw_figures(result)
     _draw_range(result)
     maps, moving, truth, plots, files = st.tabs(TABS)

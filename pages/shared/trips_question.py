@@ -8,7 +8,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from engine import api
-from engine.domain import CloseStreets, Edit
+from engine.domain import BlockCells, CloseStreets, Edit, Scenario, SetOccupancy
 from pages.shared import cache
 from pages.shared.asking import ask
 from pages.shared.citymap import (
@@ -18,7 +18,8 @@ from pages.shared.citymap import (
     StreetChoice,
     paint_occupancy,
 )
-from pages.shared.text import as_text
+from pages.shared.state import keep_posed
+from pages.shared.text import as_text, clock, street_list
 from pages.shared.when import WhenHelp, choose_when
 
 QUESTION, ANSWER = "Your changes", "What would follow"
@@ -53,6 +54,20 @@ class Choices:
     purpose: str
     seed: int
 
+    def scenario(self, city: api.City, edits: tuple[Edit, ...]) -> Scenario:
+        """The question, with what was painted and closed."""
+        return api.trips_scenario(
+            city.id,
+            self.day,
+            self.hours,
+            edits,
+            follow=self.follow,
+            method=self.method,
+            num_trips=self.num_trips,
+            purpose=self.purpose,
+            seed=self.seed,
+        )
+
 
 def draw_question(city: api.City) -> None:
     """The map to paint on, choices and totals beside it; the button asks."""
@@ -66,18 +81,9 @@ def draw_question(city: api.City) -> None:
     with right:
         _draw_totals(city, base, painted)
         words = "Make the trips" if edits else "Make today's trips"
+        scenario = choices.scenario(city, edits)
+        keep_posed(scenario)
         if st.button(words, type="primary", icon=":material/play_arrow:"):
-            scenario = api.trips_scenario(
-                city.id,
-                choices.day,
-                choices.hours,
-                edits,
-                follow=choices.follow,
-                method=choices.method,
-                num_trips=choices.num_trips,
-                purpose=choices.purpose,
-                seed=choices.seed,
-            )
             ask(scenario, api.ask_trips)
         st.caption(f":material/info: {_methods_text(city)}")
         st.caption(
@@ -151,6 +157,32 @@ def _draw_purpose(city: api.City) -> str:
         help="Trips of one purpose follow that part of the map which its recorded trips make up.",
     )
     return str(chosen)
+
+
+def describe(scenario: Scenario, city: api.City) -> str:
+    """What a scenario asks, in one line: edits, day and hours, and how trips are made."""
+    parameters = scenario.parameters
+    begin, end = (clock(float(parameters[name] or 0)) for name in ("begin_h", "end_h"))
+    edits = [_edit_words(edit, city) for edit in scenario.edits] or ["nothing changed"]
+    if any(isinstance(edit, CloseStreets) for edit in scenario.edits):
+        edits.append(FOLLOW_WORDS[api.Follow(str(parameters["mode"]))].lower())
+    purpose = str(parameters["purpose"] or "")
+    return (
+        f"{'; '.join(edits)} · {parameters['date']}, {begin} to {end} ({city.metadata.timezone}) · "
+        f"{parameters['trips']:,} trips of either version, {purpose or 'all purposes'}, "
+        f"{METHOD_WORDS[api.Method(str(parameters['method']))].lower()}, draw {scenario.seed}"
+    )
+
+
+def _edit_words(edit: Edit, city: api.City) -> str:
+    match edit:
+        case CloseStreets(street_ids=closed):
+            return f"{street_list(closed, cache.street_names(city))} closed"
+        case SetOccupancy(cells=cells):
+            return f"{len(cells):,} {'cell' if len(cells) == 1 else 'cells'} painted"
+        case BlockCells(cells=cells):
+            return f"{len(cells):,} {'cell' if len(cells) == 1 else 'cells'} blocked"
+    return "changed"
 
 
 def purpose_words(purpose: str) -> str:
@@ -234,9 +266,6 @@ def _draw_totals(city: api.City, base: NDArray[np.float64], painted: PaintedOccu
         blocked = int((painted.blocked & (base > 0)).sum())
         if blocked:
             st.metric("Blocked cells", f"{blocked:,}", width="content")
-    closed = painted.closed_streets
-    if closed:
-        names = cache.street_names(city)
-        shown = ", ".join(names.get(street) or street for street in closed[:6])
-        more = f" and {len(closed) - 6} more" if len(closed) > 6 else ""
-        st.markdown(f":material/block: **Closed:** {as_text(shown + more)}")
+    if painted.closed_streets:
+        names = street_list(painted.closed_streets, cache.street_names(city))
+        st.markdown(f":material/block: **Closed:** {as_text(names)}")

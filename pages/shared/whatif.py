@@ -9,7 +9,7 @@ import streamlit as st
 from engine import api
 from engine.domain import CloseStreets, Question, Result, Scenario
 from pages.shared import cache
-from pages.shared.asking import ask
+from pages.shared.asking import ask, draw_staleness
 from pages.shared.citymap import (
     ColorScale,
     Frames,
@@ -20,8 +20,8 @@ from pages.shared.citymap import (
     select_streets,
     view_maps,
 )
-from pages.shared.state import get_state
-from pages.shared.text import as_text, clock
+from pages.shared.state import get_state, keep_posed
+from pages.shared.text import as_text, clock, street_list
 from pages.shared.when import WhenHelp, choose_when
 
 MAP_HEIGHT_PX = 440
@@ -30,7 +30,6 @@ DEFAULT_HOURS = (7.0, 9.0)
 WHEN_HELP = WhenHelp(
     "Demand, weather and events are those of that day.", "Two hours take about a minute."
 )
-LONGEST_NAMES = 8
 QUESTION, ANSWER = "Streets to close", "What would follow"
 Sense = Literal["normal", "inverse", "off"]
 FIGURES: tuple[tuple[str, str, str, Sense], ...] = (
@@ -56,6 +55,9 @@ def draw_question(city: api.City) -> None:
         ).closed
     with right:
         day, hours, seed = _draw_when(city)
+        edits = (CloseStreets(closed),) if closed else ()
+        scenario = api.truth_scenario(city.id, day, hours, edits, seed)
+        keep_posed(scenario)
         _draw_closed(city, closed)
         if st.button(
             "Ask the simulator",
@@ -64,9 +66,7 @@ def draw_question(city: api.City) -> None:
             disabled=not closed,
             help=None if closed else "Choose at least one street on the map first.",
         ):
-            scenario = api.truth_scenario(city.id, day, hours, (CloseStreets(closed),), seed)
             ask(scenario, api.ask_simulator)
-    _draw_staleness(day, hours, seed, closed)
 
 
 def _choice(city: api.City) -> StreetChoice:
@@ -90,28 +90,11 @@ def _draw_when(city: api.City) -> tuple[date, tuple[float, float], int]:
 
 
 def _draw_closed(city: api.City, closed: tuple[str, ...]) -> None:
-    names = cache.street_names(city)
     if not closed:
         st.caption("No street is closed yet.")
         return
-    shown = [names.get(street) or street for street in closed[:LONGEST_NAMES]]
-    more = f" and {len(closed) - LONGEST_NAMES} more" if len(closed) > LONGEST_NAMES else ""
-    st.markdown(f":material/block: **Closed:** {as_text(', '.join(shown) + more)}")
-
-
-def _draw_staleness(
-    day: date, hours: tuple[float, float], seed: int, closed: tuple[str, ...]
-) -> None:
-    answered = get_state().answered.get(Question.SIMULATE)
-    if answered is None:
-        return
-    edits = (CloseStreets(closed),) if closed else ()
-    now = api.truth_scenario(answered.scenario.city_id, day, hours, edits, seed)
-    if now != answered.scenario:
-        st.warning(
-            "Ask again to bring it up to date.",
-            title="The last answer belongs to other streets, another day or other hours",
-        )
+    names = street_list(closed, cache.street_names(city))
+    st.markdown(f":material/block: **Closed:** {as_text(names)}")
 
 
 def draw_answer(city: api.City) -> None:
@@ -121,6 +104,7 @@ def draw_answer(city: api.City) -> None:
         return
     result = answered.result
     st.header(ANSWER, anchor=False)
+    draw_staleness(Question.SIMULATE, QUESTION)
     st.caption(as_text(_describe(answered.scenario, cache.street_names(city))))
     _draw_figures(result)
     _draw_maps(city, result)
@@ -131,9 +115,11 @@ def draw_answer(city: api.City) -> None:
 def _describe(scenario: Scenario, names: dict[str, str]) -> str:
     edit = scenario.edits[0]
     closed = edit.street_ids if isinstance(edit, CloseStreets) else ()
-    shown = ", ".join(names.get(street) or street for street in closed[:LONGEST_NAMES])
     begin, end = (clock(float(scenario.parameters[name] or 0)) for name in ("begin_h", "end_h"))
-    return f"{shown} closed on {scenario.parameters['date']}, {begin} to {end}, simulated by SUMO"
+    return (
+        f"{street_list(closed, names)} closed on {scenario.parameters['date']}, {begin} to {end}, "
+        "simulated by SUMO"
+    )
 
 
 def _draw_figures(result: Result) -> None:

@@ -95,3 +95,19 @@ def test_the_answer_shows_figures_range_privacy_and_files(offline, answered):
         "Download",
     ]
     assert "Within range" in words(app)
+
+
+def test_the_answer_says_what_was_asked_and_is_marked_once_the_question_changes(offline, answered):
+    state = AppState(city_id="adlershof", answered={Question.TRAJECTORIES: answered})
+    app = run("adlershof", state)
+    said = words(app).replace("\\", "")
+    assert "closed; traffic finds other ways · 2025-03-31, 07:00 to 09:00" in said
+    assert "60 trips of either version, all purposes, recorded trips, draw 0" in said
+    earlier = "earlier question"
+    assert not [warning for warning in app.warning if earlier in warning.proto.title]
+    # the page's own question, once it was looked at, is another one: nothing is closed there
+    (part,) = [choice for choice in app.button_group if choice.label == "Part"]
+    part.set_value("Your changes").run()
+    (part,) = [choice for choice in app.button_group if choice.label == "Part"]
+    part.set_value("What would follow").run()
+    assert [warning for warning in app.warning if earlier in warning.proto.title]
