@@ -24,6 +24,8 @@ Read = Callable[[Scenario, Mapping[str, Any]], Result]
 def ask(scenario: Scenario, submit: Submit, topic: str = "") -> None:
     """Give a scenario to the workers; what this tab asked of the same kind before is cancelled.
 
+    Exactly the same again, as by a double click, goes on as it is.
+
     Args:
         scenario: the question.
         submit: gives it to the compute service.
@@ -31,6 +33,9 @@ def ask(scenario: Scenario, submit: Submit, topic: str = "") -> None:
     """
     before = get_state().asked.get(topic_key(scenario.question, topic))
     if before is not None:
+        status = before.handle.status
+        if before.scenario == scenario and not (status.cancelling or before.handle.is_done):
+            return
         before.handle.cancel()
     with engine_errors():
         handle = submit(cache.compute(), scenario, get_state().session_id)

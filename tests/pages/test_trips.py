@@ -6,6 +6,8 @@ from streamlit.testing.v1 import AppTest
 
 from engine import api
 from engine.api.trips_bench import answer_here
+from engine.compute.handle import JobHandle
+from engine.compute.jobs import Job
 from engine.compute.service import ComputeService
 from engine.domain import Question
 from engine.errors import ScenarioError
@@ -78,6 +80,32 @@ def test_the_question_is_asked_with_what_was_chosen(offline, monkeypatch):
     assert scenario.parameters["trips"] == 256
     assert scenario.edits == ()
     assert "Try again" in " ".join(error.value for error in app.error)
+
+
+def test_the_same_question_twice_is_asked_once(offline, monkeypatch):
+    asked, cancelled = [], []
+
+    def submit(service, scenario, session):
+        asked.append(scenario)
+        job = Job("engine.api.trips_job.run", scenario.to_json(), session)
+        return JobHandle(f"job{len(asked)}", job, lambda _: 0, cancelled.append)
+
+    def press():
+        (button,) = [b for b in app.button if b.label == "Make today's trips"]
+        button.click().run()
+        assert not app.exception
+
+    monkeypatch.setattr(api, "ask_trips", submit)
+    app = run("adlershof")
+    press()
+    press()
+    assert len(asked) == 1
+    assert not cancelled
+    assert [button for button in app.button if button.label == "Cancel"]
+    app.number_input[0].set_value(7)
+    press()
+    assert [scenario.seed for scenario in asked] == [0, 7]
+    assert len(cancelled) == 1
 
 
 def test_the_answer_shows_figures_range_privacy_and_files(offline, answered):
