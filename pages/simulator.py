@@ -28,8 +28,8 @@ part = choose_part(Question.SIMULATE, city.id, (QUESTION, ANSWER))
 if part == QUESTION:
     with engine_errors():
         draw_question(city)
-draw_progress(Question.SIMULATE, api.read_truth)
-draw_problem(Question.SIMULATE)
-if part == ANSWER:
+else:
+    draw_progress(Question.SIMULATE, api.read_truth)
+    draw_problem(Question.SIMULATE)
     with engine_errors():
         draw_answer(city)

@@ -30,11 +30,9 @@ part = choose_part(Question.TRAJECTORIES, city.id, (QUESTION, ANSWER))
 if part == QUESTION:
     with engine_errors():
         draw_question(city)
-draw_progress(Question.TRAJECTORIES, api.read_trips)
-draw_problem(Question.TRAJECTORIES)
-if part == QUESTION:
-    with engine_errors(stop=False):
         draw_growing(city)
-if part == ANSWER:
+else:
+    draw_progress(Question.TRAJECTORIES, api.read_trips)
+    draw_problem(Question.TRAJECTORIES)
     with engine_errors():
         draw_answer(city)

@@ -8,9 +8,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from engine import api
-from engine.domain import BlockCells, CloseStreets, Edit, Scenario, SetOccupancy
+from engine.domain import BlockCells, CloseStreets, Edit, Question, Scenario, SetOccupancy
 from pages.shared import cache
-from pages.shared.asking import ask
+from pages.shared.asking import ask, draw_problem, draw_progress
 from pages.shared.citymap import (
     ColorScale,
     MapOptions,
@@ -70,7 +70,7 @@ class Choices:
 
 
 def draw_question(city: api.City) -> None:
-    """The map to paint on, choices and totals beside it; the button asks."""
+    """The map to paint on; beside it choices, the button that asks, progress and totals."""
     left, right = st.columns([3, 2], gap="medium")
     with right:
         choices = _draw_choices(city)
@@ -79,12 +79,14 @@ def draw_question(city: api.City) -> None:
         painted = _draw_map(city, choices, base)
     edits = _edits(base, painted)
     with right:
-        _draw_totals(city, base, painted)
         words = "Make the trips" if edits else "Make today's trips"
         scenario = choices.scenario(city, edits)
         keep_posed(scenario)
         if st.button(words, type="primary", icon=":material/play_arrow:"):
             ask(scenario, api.ask_trips)
+        draw_progress(Question.TRAJECTORIES, api.read_trips)
+        draw_problem(Question.TRAJECTORIES)
+        _draw_totals(city, base, painted)
         st.caption(f":material/info: {_methods_text(city)}")
         st.caption(
             "Paint with the brush, block places, or choose **streets** in the map's tools and "

@@ -9,7 +9,7 @@ import streamlit as st
 from engine import api
 from engine.domain import CloseStreets, Question, Result, Scenario
 from pages.shared import cache
-from pages.shared.asking import ask, draw_staleness
+from pages.shared.asking import ask, draw_problem, draw_progress, draw_staleness
 from pages.shared.citymap import (
     ColorScale,
     Frames,
@@ -41,7 +41,7 @@ FIGURES: tuple[tuple[str, str, str, Sense], ...] = (
 
 
 def draw_question(city: api.City) -> None:
-    """Streets on the map, day and hours beside it; the button asks."""
+    """Streets on the map; day, hours, the button that asks and its progress beside it."""
     left, right = st.columns([3, 2], gap="medium")
     with left:
         closed = select_streets(
@@ -67,6 +67,8 @@ def draw_question(city: api.City) -> None:
             help=None if closed else "Choose at least one street on the map first.",
         ):
             ask(scenario, api.ask_simulator)
+        draw_progress(Question.SIMULATE, api.read_truth)
+        draw_problem(Question.SIMULATE)
 
 
 def _choice(city: api.City) -> StreetChoice:

@@ -6,6 +6,9 @@ from datetime import date, timedelta
 import streamlit as st
 
 from engine import api
+from pages.shared.text import clock
+
+HALF_HOURS = tuple(half / 2 for half in range(49))
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,11 @@ def choose_when(
         persist_state="session",
         help=words.day,
     )
-    begin, end = st.slider(
+    begin, end = st.select_slider(
         "Hours",
-        0.0,
-        24.0,
+        HALF_HOURS,
         default,
-        0.5,
-        format="%.1f h",
+        format_func=clock,
         key=f"{prefix}hours-{city.id}",
         persist_state="session",
         help=f"Local time, {city.metadata.timezone}. {words.hours}",

@@ -101,8 +101,8 @@ def test_close_a_street_and_ask_the_simulator(own_server, page):
     page.mouse.click(box["x"] + x, box["y"] + y)
     page.get_by_text("Closed:").wait_for()
 
-    set_slider(page, "Hours — start", "3.0 h")
-    set_slider(page, "Hours — end", "3.5 h")
+    set_slider(page, "Hours — start", "03:00")
+    set_slider(page, "Hours — end", "03:30")
     ask = page.get_by_role("button", name="Ask the simulator")
     ask.click()
     page.get_by_role("button", name="Cancel").click()

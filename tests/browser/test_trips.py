@@ -55,8 +55,8 @@ def draw_line_by_keyboard(page):
 def test_close_lower_run_ask_the_simulator_and_download(address, page):
     page.goto(f"{address}/trips?city=adlershof")
     driver = MapDriver(page)
-    set_slider(page, "Hours — start", "3.0 h")
-    set_slider(page, "Hours — end", "3.5 h")
+    set_slider(page, "Hours — start", "03:00")
+    set_slider(page, "Hours — end", "03:30")
     # other hours begin a new map; the old one leaves a moment later
     page.wait_for_function(
         "() => { const maps = [...__citymap.maps];"

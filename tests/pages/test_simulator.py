@@ -28,7 +28,7 @@ def test_without_a_closed_street_nothing_can_be_asked(offline):
     assert "No street is closed yet" in " ".join(caption.value for caption in app.caption)
     # a day and hours of the city, chosen once for all pages that ask so
     assert app.date_input[0].value == date(2025, 4, 8)
-    (hours,) = [slider for slider in app.slider if slider.label == "Hours"]
+    (hours,) = [slider for slider in app.select_slider if slider.label == "Hours"]
     assert hours.value == (7.0, 9.0)
     hours.set_range(24.0, 24.0).run()
     assert not app.exception
