@@ -31,12 +31,6 @@ class Question:
 PICTURE_PX = 200
 QUESTIONS = (
     Question(
-        "What truly follows",
-        ":material/traffic:",
-        "These streets close. What does the traffic simulator say, and how much of it is chance?",
-        "pages/simulator.py",
-    ),
-    Question(
         "Missing sensors",
         ":material/sensors_off:",
         "These sensors are gone, or were never bought. What does the city look like in full, and "
@@ -54,6 +48,13 @@ QUESTIONS = (
         ":material/update:",
         "Given what just happened, what comes next, sensor by sensor?",
         "pages/forecast.py",
+    ),
+    Question(
+        "Ask the simulator",
+        ":material/traffic:",
+        "These streets close. What truly follows, as the traffic simulator says, and how much of "
+        "it is chance?",
+        "pages/simulator.py",
     ),
 )
 

@@ -5,6 +5,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.cities import registry
+from pages.shared.cards import QUESTIONS
+from pages.shared.navigation import PAGES
 from tests.small_city import write_small_city
 
 APP = str(Path(__file__).parents[2] / "app.py")
@@ -77,3 +79,8 @@ def test_titles_stay_text(data, monkeypatch, tmp_path, title):
     shown = app.subheader[0].value
     assert shown.replace("\\", "").replace("\u2060", "") == title
     assert all(shown[i - 1] == "\\" for i, sign in enumerate(shown) if sign in "<>![](){}$`:")
+
+
+def test_questions_are_called_and_ordered_as_in_the_navigation(data):
+    pages = [name for path, name, _ in PAGES if path in {question.page for question in QUESTIONS}]
+    assert [question.name for question in QUESTIONS] == pages
