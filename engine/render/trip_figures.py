@@ -22,7 +22,7 @@ def draw_histograms(
 
     Args:
         values: by version's name, one number a trip.
-        title: of the horizontal axis, with its unit.
+        title: of the horizontal axis, with its unit; the few longest values share the last step.
         weights: by version's name, what each trip stands for; all the same if none.
     """
     everything = np.concatenate(list(values.values()))
@@ -46,6 +46,7 @@ def draw_histograms(
         legend={"orientation": "h", "y": 1.12},
         hovermode="x unified",
     )
-    figure.update_xaxes(title=title)
+    beyond = f", all beyond {top:,.3g} in the last step" if everything.max() > top else ""
+    figure.update_xaxes(title=f"{title}{beyond}")
     figure.update_yaxes(title="Share of the trips", tickformat=".0%")
     return figure
