@@ -103,6 +103,7 @@ def _draw_table(card: api.ErrorCard, unit: str) -> None:
             for row in card.rows
         ],
         hide_index=True,
+        placeholder="–",
         column_config={
             "Method": st.column_config.TextColumn(width="medium"),
             "Mean error": number(format="%.2f", help="Mean absolute error."),

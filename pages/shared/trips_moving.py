@@ -76,6 +76,7 @@ def _draw_crossings(result: Result, line: ScreenLine | None) -> None:
                 f"{way.after:,.0f} vehicles",
                 f"{way.change:+,.0f} ± {1.645 * way.spread:,.0f}",
                 delta_color="off",
+                delta_arrow="auto" if round(way.change) else "off",
                 help=f"After your changes, {clock(begin)} to {clock(end)}; today "
                 f"{way.before:,.0f}. The range holds the change of the trips in 9 of 10 draws; "
                 f"{way.counted:,} made trips crossed.",

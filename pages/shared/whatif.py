@@ -134,7 +134,8 @@ def _draw_figures(result: Result) -> None:
                 label,
                 f"{after:,.4g} {unit}".strip() if after < 1000 else f"{after:,.0f} {unit}".strip(),
                 f"{after - before:+,.3g} {unit}".strip(),
-                delta_color=sense,
+                delta_color=sense if after != before else "off",
+                delta_arrow="auto" if after != before else "off",
                 help=f"Before: {before:,.4g} {unit}. Chance alone: {again - before:+,.3g} {unit}.",
                 width="content",
             )
