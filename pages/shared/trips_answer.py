@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from engine import api
-from engine.domain import Question, Result
+from engine.domain import CloseStreets, Question, Result
 from engine.render.trip_figures import draw_histograms
 from pages.shared import cache
 from pages.shared.asking import REFRESH_S, ask, draw_problem, draw_progress, draw_staleness
@@ -80,6 +80,7 @@ def draw_answer(city: api.City) -> None:
     draw_staleness(Question.TRAJECTORIES, QUESTION)
     st.caption(as_text(describe(answered.scenario, city)))
     _draw_figures(result)
+    _draw_detours(result)
     _draw_range(result)
     maps, moving, truth, plots, files = st.tabs(TABS)
     with maps:
@@ -141,6 +142,15 @@ def _draw_figures(result: Result) -> None:
         )
 
 
+def _draw_detours(result: Result) -> None:
+    closed = any(isinstance(edit, CloseStreets) for edit in result.scenario.edits)
+    if closed and result.manifest["method"] == api.Method.RECORDED:
+        st.caption(
+            ":material/fork_right: Recorded trips through a closed street are left out, not sent "
+            "round it: lengths and times say little about detours. The simulator knows those."
+        )
+
+
 def _draw_range(result: Result) -> None:
     gauge = api.judge_range(result)
     if gauge.is_inside:
@@ -171,7 +181,7 @@ def _draw_maps(city: api.City, result: Result) -> None:
             HeatView("Today", base, traffic),
             HeatView("The map that trips follow", target, traffic),
             HeatView("Change made by the trips", change, scale),
-            HeatView("Of it, beyond chance", sure, scale),
+            HeatView("Its part beyond chance", sure, scale),
         ],
         key=f"trips-maps-{city.id}",
         options=_options(city, "Today and after the changes"),
@@ -231,12 +241,13 @@ def _draw_ways(result: Result, truth: Result | None) -> None:
         for name in table.columns[1:]
     }
     st.dataframe(table, hide_index=True, column_config=columns, width="stretch")
-    best = int(np.argmax(met))
-    if best:
-        st.caption(
-            f":material/info: Here a simple way is ahead: **{names[best]}** meets the map to "
-            f"{met[best]:.0%}, {names[0].lower()} to {met[0]:.0%}."
-        )
+    for column in table.columns[1:]:
+        reached = table[column].fillna(-np.inf)
+        best = int(reached.argmax())
+        if reached[best] > reached[0]:
+            st.caption(
+                f":material/info: {column}: here a simple way is ahead, **{names[best].lower()}**."
+            )
 
 
 def _draw_truth(city: api.City, result: Result) -> None:
@@ -263,12 +274,14 @@ def _draw_truth(city: api.City, result: Result) -> None:
 
 
 def _draw_comparison(city: api.City, result: Result, truth: Result) -> None:
-    _draw_ways(result, truth)
     if result.scenario.edits != truth.scenario.edits:
-        st.caption(
-            ":material/info: The simulator closed your streets. What you painted is in the map and "
-            "in the trips, but not in its answer: judge closures by themselves."
+        st.warning(
+            "The simulator closed your streets only. What you painted is in the map and in the "
+            "trips, so they cannot agree with it: ask with the closed streets alone to compare.",
+            title="Your painting is not in the simulator's answer",
+            icon=":material/brush:",
         )
+    _draw_ways(result, truth)
     true = api.true_change(truth)
     change = result.arrays["maps/change"].astype(np.float64)
     size = max(float(np.abs(true).max()), float(np.abs(change).max()), 1.0)

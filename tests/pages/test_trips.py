@@ -123,6 +123,8 @@ def test_the_answer_shows_figures_range_privacy_and_files(offline, answered):
         "Download",
     ]
     assert "Within range" in words(app)
+    assert "left out, not sent round it" in words(app).replace("\\", "")
+    assert "here a simple way is ahead" in words(app)
 
 
 def test_the_answer_says_what_was_asked_and_is_marked_once_the_question_changes(offline, answered):
