@@ -342,8 +342,8 @@ export class CityMap {
 
   panBy(x, y) {
     this.used();
-    const {scene} = this, {cols, rows} = arrange(this.mode.viewIds.length), middle = [this.host.clientWidth / cols / 2, this.host.clientHeight / rows / 2];
-    const place = scene.unproject(middle[0] + x, middle[1] + y);
+    const {scene} = this, {middle} = scene;
+    const place = scene.unproject(middle[0] + x, middle[1] + y, 0, 0);
     if (place) scene.moveCamera({longitude: place[0], latitude: place[1]});
   }
 

@@ -21,21 +21,22 @@ export class LinePen {
   get line() { return drawn.get(this.key) ?? null; }
   get paints() { return true; }
 
+  /** The line stays in the view in which it begins: the others show the same places elsewhere. */
   down(point) {
-    const start = this.map.scene.unproject(...point);
-    if (start) this.stroke = {from: point, to: point, start, end: start};
+    const {scene} = this.map, view = scene.viewIndexAt(...point), start = scene.unproject(...point, 0, view);
+    if (start) this.stroke = {start, end: start, view};
   }
 
   move(point) {
     if (!this.stroke) return;
-    const end = this.map.scene.unproject(...point);
-    if (end) Object.assign(this.stroke, {to: point, end});
+    const end = this.map.scene.unproject(...point, 0, this.stroke.view);
+    if (end) this.stroke.end = end;
     this.show([this.stroke.start, this.stroke.end]);
   }
 
   up() {
     if (!this.stroke) return;
-    const {from, to, start, end} = this.stroke;
+    const {start, end, view} = this.stroke, [from, to] = [start, end].map(place => this.map.scene.project(place, 0, view));
     this.stroke = null;
     if (Math.hypot(to[0] - from[0], to[1] - from[1]) < SHORTEST_PX) return this.show(this.line);
     drawn.set(this.key, [start, end]);
@@ -67,11 +68,11 @@ export class LinePen {
 
   #at() {
     const {scene} = this.map;
-    return this.cursor ? scene.project(this.cursor) : [scene.host.clientWidth / 2, scene.host.clientHeight / 2];
+    return this.cursor ? scene.project(this.cursor) : scene.middle;
   }
 
   #moveCursor([right, down], step) {
-    const {scene} = this.map, [x, y] = this.#at(), place = scene.unproject(x + right * step, y + down * step);
+    const {scene} = this.map, [x, y] = this.#at(), place = scene.unproject(x + right * step, y + down * step, 0, 0);
     if (!place) return;
     this.cursor = place;
     scene.keepInView(place);
@@ -82,7 +83,7 @@ export class LinePen {
   #setEnd() {
     const point = this.#at();
     if (this.stroke) return this.up();
-    this.cursor = this.map.scene.unproject(...point);
+    this.cursor = this.map.scene.unproject(...point, 0, 0);
     this.down(point);
     this.map.overlay.setCross('cursor', this.cursor);
     this.map.announce('The line begins here; Space where it ends, Escape gives it up');

@@ -19,6 +19,8 @@ export class NoScene {
   cameraFor() { return this.camera; }
   keepInView() {}
   viewportAt() { return null; }
+  viewIndexAt() { return 0; }
+  get middle() { return [0, 0]; }
   unproject() { return null; }
   project() { return [0, 0]; }
   capture() { return Promise.reject(new Error('This browser draws no map, so there is no picture.')); }

@@ -192,7 +192,7 @@ export class PaintMode {
       parts.push(`${formatCount(on)} of ${formatCount(all)} ${this.spec.noun}`);
     } else if (painting) {
       const {total, baselineTotal} = painting, change = baselineTotal ? (total / baselineTotal - 1) * 100 : 0;
-      parts.push(`Total ${formatNumber(total)}${this.scale.unit ? ` ${this.scale.unit}` : ''}`);
+      parts.push(`Total ${formatNumber(total)}`);
       if (Math.abs(change) >= 0.05) parts.push(`${change > 0 ? '+' : '−'}${Math.abs(change).toFixed(1)} %`);
     }
     if (painting) {

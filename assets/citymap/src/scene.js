@@ -103,9 +103,19 @@ export class Scene {
   get viewports() { return this.deck.isInitialized ? this.deck.getViewports() : []; }
   viewportAt(x, y) { return this.viewports.find(v => x >= v.x && x < v.x + v.width && y >= v.y && y < v.y + v.height); }
 
-  unproject(x, y, z = 0) {
-    const viewport = this.viewportAt(x, y) ?? this.viewports[0];
+  /** The place at a point of the canvas, as the view there shows it; `view` says which one if the point may lie beside it. */
+  unproject(x, y, z = 0, view = null) {
+    const viewport = this.viewports[view] ?? this.viewportAt(x, y) ?? this.viewports[0];
     return viewport ? viewport.unproject([x - viewport.x, y - viewport.y], {targetZ: z}).slice(0, 2) : null;
+  }
+
+  /** Index of the view at a point of the canvas. */
+  viewIndexAt(x, y) { return Math.max(0, this.viewports.indexOf(this.viewportAt(x, y))); }
+
+  /** The middle of the first view on the canvas. */
+  get middle() {
+    const {x, y, width, height} = this.viewports[0] ?? {x: 0, y: 0, width: 0, height: 0};
+    return [x + width / 2, y + height / 2];
   }
 
   /** Screen position of a point in the view of that index. */

@@ -158,7 +158,7 @@ export class TripMode {
 
   summary() {
     const moving = g => g.trips.reduce((n, trip) => n + (trip.times[0] <= this.now && this.now <= trip.times[trip.times.length - 1] ? 1 : 0), 0);
-    return `${clockText(this.now)}  ·  ${this.groups.map(g => `${g.title}: ${formatCount(moving(g))} of ${formatCount(g.trips.length)} on the way`).join('  ·  ')}`;
+    return `On the way at ${clockText(this.now)}  ·  ${this.groups.map(g => `${g.title} ${formatCount(moving(g))} of ${formatCount(g.trips.length)}`).join('  ·  ')}`;
   }
 
   tableSources() {

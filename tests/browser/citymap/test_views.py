@@ -149,10 +149,36 @@ def test_moving_trips(serve, page):
     assert driver.ask("map.scene.viewports.length") == 2
     assert page.locator(".card .title").all_inner_texts() == ["Baseline", "Scenario"]
     driver.assert_alive()
-    assert "on the way" in driver.readout
+    assert driver.readout.startswith("On the way at ")
     driver.button("table").click()
     assert page.locator(".table-twin tbody tr").count() == 25
     assert "1–25 of 300" in page.locator(".table-twin footer").inner_text()
+
+
+def test_a_screen_line_stays_in_the_view_in_which_it_begins(serve, page):
+    driver = MapDriver.open(page, serve(APP), map="trips", line=1, side=1)
+    page.wait_for_function("() => [...__citymap.maps][0].scene.viewports.length === 2")
+    driver.button("screen-line").click()
+    driver.focus()
+    driver.press(" ", "Shift+ArrowDown", "Shift+ArrowDown", "Enter")
+    ends = "map.scene.viewports[0].project(map.mode.pen.line[{}]).map(Math.round)"
+    width, height = driver.ask("[map.host.clientWidth, map.host.clientHeight]")
+    assert driver.ask(ends.format(0)) == pytest.approx([width / 4, height / 2], abs=2)
+    assert driver.ask(ends.format(1)) == pytest.approx([width / 4, height / 2 + 96], abs=2)
+
+    box = page.locator(".map").bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(middle[0] - 40, middle[1])
+    page.mouse.down()
+    page.mouse.move(middle[0] + 40, middle[1], steps=4)
+    page.mouse.up()
+    begin, end = driver.ask(f"[{ends.format(0)}, {ends.format(1)}]")
+    assert [end[0] - begin[0], end[1] - begin[1]] == pytest.approx([80, 0], abs=2)
+
+    # so far down that the map follows the cursor: the line is as long as it was drawn
+    driver.focus()
+    driver.press("Delete", " ", *(5 * ["Shift+ArrowDown"]), "Enter")
+    assert driver.ask("map.mode.pen.line !== null")
 
 
 @pytest.mark.thorough
