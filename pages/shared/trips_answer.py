@@ -27,6 +27,7 @@ from pages.shared.trips_moving import draw_moving, find_truth
 from pages.shared.trips_question import QUESTION, UNIT, describe
 
 MAP_HEIGHT_PX = 560
+COMPARISON_HEIGHT_PX = 400
 TABS = ("Maps", "Moving trips", "Ask the simulator", "Lengths and times", "Download")
 WAY_WORDS = {
     "model": "Trained model",
@@ -95,10 +96,8 @@ def draw_answer(city: api.City) -> None:
         _draw_files(result)
 
 
-def _options(city: api.City, label: str) -> MapOptions:
-    return MapOptions(
-        label=f"{label}, {city.title}", height=MAP_HEIGHT_PX, basemap=cache.basemap(city)
-    )
+def _options(city: api.City, label: str, height: int = MAP_HEIGHT_PX) -> MapOptions:
+    return MapOptions(label=f"{label}, {city.title}", height=height, basemap=cache.basemap(city))
 
 
 def _draw_figures(result: Result) -> None:
@@ -295,7 +294,7 @@ def _draw_comparison(city: api.City, result: Result, truth: Result) -> None:
             HeatView("The map's change", wished, scale),
         ],
         key=f"trips-truth-{city.id}",
-        options=_options(city, "Against the simulator"),
+        options=_options(city, "Against the simulator", COMPARISON_HEIGHT_PX),
         version=(result.digest, truth.digest),
     )
 

@@ -29,7 +29,7 @@ WHEN_HELP = WhenHelp(
     "The map to paint on is the traffic of that day.", "Another day or other hours begin a new map."
 )
 NUMBERS = (128, 256, 512, 1_024, 2_048, 4_096)
-UNIT = "vehicles, looked at every 5 s"
+UNIT = "vehicle sightings, every 5 s"
 FOLLOW_WORDS = {
     api.Follow.REASSIGNED: "Traffic finds other ways",
     api.Follow.PAINTED: "My map as painted",
@@ -255,7 +255,12 @@ def _draw_follow(city: api.City) -> api.Follow:
 def _draw_totals(city: api.City, base: NDArray[np.float64], painted: PaintedOccupancy) -> None:
     before, after = float(base.sum()), float(painted.values.sum())
     with st.container(horizontal=True, gap="large"):
-        st.metric("Today", f"{before:,.0f}", help=f"Total of the map: {UNIT}.", width="content")
+        st.metric(
+            "Today",
+            f"{before:,.0f}",
+            help=f"Total of the map in {UNIT}: a vehicle that stays for a minute counts 12 times.",
+            width="content",
+        )
         share = (after - before) / before if before else 0.0
         st.metric(
             "As painted",
