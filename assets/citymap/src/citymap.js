@@ -262,11 +262,15 @@ export class CityMap {
     if (this.scene.renderCount) this.mode.drawn?.();
   }
 
+  /** Until the user moves the map, each view shows the whole city, however many there are. */
   viewsChanged() {
+    const count = this.mode.viewIds.length, isOther = this.numViews !== undefined && count !== this.numViews;
+    this.numViews = count;
     this.scene.setViews(this.mode.viewIds, this.mode.painter?.paints ? PAINT_CONTROLS : VIEW_CONTROLS);
-    const {cols, rows} = arrange(this.mode.viewIds.length);
+    const {cols, rows} = arrange(count);
     this.viewport.style.setProperty('--cols', cols);
     this.viewport.style.setProperty('--rows', rows);
+    if (isOther && this.fitted) this.scene.setCamera({...this.#homeCamera(), transitionDuration: 0});
     this.drawCards();
     this.scene.invalidate();
   }

@@ -155,6 +155,22 @@ def test_moving_trips(serve, page):
     assert "1–25 of 300" in page.locator(".table-twin footer").inner_text()
 
 
+def test_each_view_shows_the_whole_city_until_the_user_moves_the_map(serve, page):
+    driver = MapDriver.open(page, serve(APP), map="trips", side=1)
+    narrow = driver.ask("map.scene.camera.zoom")
+    driver.button("side-by-side").click()
+    wide = driver.ask("map.scene.camera.zoom")
+    assert wide > narrow + 0.3
+    driver.button("side-by-side").click()
+    assert driver.ask("map.scene.camera.zoom") == pytest.approx(narrow, abs=0.01)
+    driver.focus()
+    driver.press("+")
+    page.wait_for_function(f"() => [...__citymap.maps][0].scene.camera.zoom > {narrow + 0.2}")
+    moved = driver.ask("map.scene.camera.zoom")
+    driver.button("side-by-side").click()
+    assert driver.ask("map.scene.camera.zoom") == pytest.approx(moved)
+
+
 def test_a_screen_line_stays_in_the_view_in_which_it_begins(serve, page):
     driver = MapDriver.open(page, serve(APP), map="trips", line=1, side=1)
     page.wait_for_function("() => [...__citymap.maps][0].scene.viewports.length === 2")
