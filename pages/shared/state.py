@@ -87,11 +87,17 @@ def _keep(state: AppState) -> AppState:
 
 
 def choose_city(city_id: str) -> AppState:
-    """Make a city the current one, forget what belonged to the last, and put it in the address."""
+    """Make a city the current one, and put it in the address.
+
+    What belonged to the last one is forgotten, and what still runs for it is cancelled.
+    """
     st.query_params["city"] = city_id
-    if city_id == get_state().city_id:
-        return get_state()
-    return _keep(AppState(get_state().session_id, city_id))
+    state = get_state()
+    if city_id == state.city_id:
+        return state
+    for asked in state.asked.values():
+        asked.handle.cancel()
+    return _keep(AppState(state.session_id, city_id))
 
 
 def choose_place(place: Place | None) -> AppState:

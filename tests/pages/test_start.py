@@ -5,8 +5,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.cities import registry
+from engine.compute.handle import JobHandle
+from engine.compute.jobs import Job
+from engine.domain import Question, Scenario
 from pages.shared.cards import QUESTIONS
 from pages.shared.navigation import PAGES
+from pages.shared.state import AppState, Asked
 from tests.small_city import write_small_city
 
 APP = str(Path(__file__).parents[2] / "app.py")
@@ -67,6 +71,23 @@ def test_choosing_another_city_is_remembered(data, monkeypatch, tmp_path):
     assert not app.exception
     assert app.query_params["city"] == "other"
     assert [button.key for button in app.button] == ["choose-small"]
+
+
+def test_choosing_another_city_cancels_what_runs_for_the_last(data, monkeypatch, tmp_path):
+    shutil.copytree(data, tmp_path / "data")
+    write_small_city(tmp_path / "data" / "cities", "other", "Andernach")
+    monkeypatch.setenv(registry.DATA_VARIABLE, str(tmp_path / "data"))
+    cancelled = []
+    job = Job("engine.api.trips_job.run", {}, "tab")
+    handle = JobHandle("job1", job, lambda _: 0, cancelled.append)
+    asked = Asked(Scenario("small", Question.TRAJECTORIES), handle)
+    app = AppTest.from_file(APP, default_timeout=120)
+    app.session_state["citybrush"] = AppState(city_id="small", asked={asked.key: asked})
+    app.run()
+    app.button(key="choose-other").click().run()
+    assert not app.exception
+    assert cancelled == [handle]
+    assert app.session_state["citybrush"].asked == {}
 
 
 @pytest.mark.parametrize(
