@@ -21,6 +21,7 @@ REFRESH_S = 0.25
 WAIT_S = 0.45
 """The page stands still for so long at most, so that a quick answer is drawn at once."""
 MAP_HEIGHT_PX = 500
+SENSOR_WIDTH_PX = 330  # the longest names are whole
 FRAMES_PER_SECOND = 3.0
 FORECAST, CHANGE, TRUTH, ERROR, BAND = "forecast", "change", "truth", "error", "band"
 VIEWS = {
@@ -201,6 +202,7 @@ def _draw_sensor(shown: Shown, clicked: int | None) -> None:
             format_func=names.__getitem__,
             key=key,
             persist_state="session",
+            width=SENSOR_WIDTH_PX,
         )
         is_pressed = st.button(
             "Incident here",
