@@ -31,8 +31,8 @@ WHEN_HELP = WhenHelp(
 NUMBERS = (128, 256, 512, 1_024, 2_048, 4_096)
 UNIT = "vehicle sightings, every 5 s"
 FOLLOW_WORDS = {
-    api.Follow.REASSIGNED: "Traffic finds other ways",
-    api.Follow.PAINTED: "My map as painted",
+    api.Follow.REASSIGNED: "Finds other ways",
+    api.Follow.PAINTED: "Is as painted",
 }
 METHOD_WORDS = {
     api.Method.MODEL: "Trained model",
@@ -167,7 +167,7 @@ def describe(scenario: Scenario, city: api.City) -> str:
     begin, end = (clock(float(parameters[name] or 0)) for name in ("begin_h", "end_h"))
     edits = [_edit_words(edit, city) for edit in scenario.edits] or ["nothing changed"]
     if any(isinstance(edit, CloseStreets) for edit in scenario.edits):
-        edits.append(FOLLOW_WORDS[api.Follow(str(parameters["mode"]))].lower())
+        edits.append(f"traffic {FOLLOW_WORDS[api.Follow(str(parameters['mode']))].lower()}")
     purpose = str(parameters["purpose"] or "")
     return (
         f"{'; '.join(edits)} · {parameters['date']}, {begin} to {end} ({city.metadata.timezone}) · "
@@ -239,7 +239,7 @@ def _draw_follow(city: api.City) -> api.Follow:
     if not api.can_reassign(city):
         return api.Follow.PAINTED
     chosen = st.segmented_control(
-        "When streets close",
+        "When streets close, traffic",
         tuple(FOLLOW_WORDS),
         default=api.Follow.REASSIGNED,
         required=True,
