@@ -157,6 +157,8 @@ def _draw_map(shown: Shown, views: list[str]) -> int | None:
         ),
         version=(result.digest, tuple(views)),
     )
+    if CHANGE in views and not _has_edits(result.scenario):
+        st.caption(":material/info: Nothing was changed yet: the levers above are the what-if.")
     return None if chosen.cell is None else int(shown.places.order[chosen.cell])
 
 

@@ -52,6 +52,15 @@ def test_the_page_answers_by_itself(jobs):
     assert [metric.label for metric in page.metric] == ["in 15 min", "in 30 min", "in 60 min"]
 
 
+def test_a_map_of_the_change_says_that_nothing_was_changed(jobs):
+    page = run()
+    (views,) = [choice for choice in page.button_group if "Change" in choice.options]
+    views.set_value(["Forecast", "Change"]).run()
+    assert "Nothing was changed yet" in texts(page)
+    page.button(key="forecast-incident-here").click().run()
+    assert "Nothing was changed yet" not in texts(page)
+
+
 def test_an_incident_beside_the_curve_is_a_lever(jobs):
     page = run()
     page.button(key="forecast-incident-here").click().run()
