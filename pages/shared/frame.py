@@ -16,7 +16,7 @@ from engine.errors import EngineError
 from pages.shared.citymap import preload
 from pages.shared.compute import draw_compute
 from pages.shared.navigation import PAGES
-from pages.shared.state import AppState, get_state
+from pages.shared.state import AppState, follow_address
 from pages.shared.text import as_text
 
 BRAND = Path(__file__).resolve().parents[2] / "assets" / "brand"
@@ -38,7 +38,7 @@ def start_page(title: str) -> AppState:
         menu_items={"About": "Citybrush: paint a what-if onto a city, and see what follows."},
     )
     st.logo(str(BRAND / "logo.svg"), icon_image=str(BRAND / "mark.svg"), size="large")
-    state = get_state()
+    state = follow_address()
     with st.sidebar:
         for path, label, icon in PAGES:
             st.page_link(path, label=label, icon=icon, query_params={"city": state.city_id})

@@ -81,6 +81,13 @@ def get_state() -> AppState:
     return state
 
 
+def follow_address() -> AppState:
+    """The state of this tab, of the city in the address: the browser's Back may name another."""
+    state = get_state()
+    named = st.query_params.get("city", state.city_id)
+    return state if named == state.city_id else choose_city(named)
+
+
 def _keep(state: AppState) -> AppState:
     st.session_state[_KEY] = state
     return state

@@ -73,6 +73,18 @@ def test_choosing_another_city_is_remembered(data, monkeypatch, tmp_path):
     assert [button.key for button in app.button] == ["choose-small"]
 
 
+def test_the_address_names_the_city_after_going_back(data, monkeypatch, tmp_path):
+    shutil.copytree(data, tmp_path / "data")
+    write_small_city(tmp_path / "data" / "cities", "other", "Andernach")
+    monkeypatch.setenv(registry.DATA_VARIABLE, str(tmp_path / "data"))
+    app = run(city="small")
+    app.button(key="choose-other").click().run()
+    app.query_params["city"] = "small"
+    app.run()
+    assert [button.key for button in app.button] == ["choose-other"]
+    assert app.session_state["citybrush"].city_id == "small"
+
+
 def test_choosing_another_city_cancels_what_runs_for_the_last(data, monkeypatch, tmp_path):
     shutil.copytree(data, tmp_path / "data")
     write_small_city(tmp_path / "data" / "cities", "other", "Andernach")
