@@ -7,7 +7,7 @@ import streamlit as st
 from engine import api
 from pages.shared import cache
 from pages.shared.frame import engine_errors
-from pages.shared.state import choose_city, get_state
+from pages.shared.state import choose_city, get_state, link_to
 from pages.shared.text import as_text
 
 
@@ -91,7 +91,7 @@ def _draw_text(card: api.CityCard, is_chosen: bool) -> None:
             "pages/city.py",
             label="Explore the city",
             icon=":material/map:",
-            query_params={"city": card.city_id},
+            query_params=link_to(card.city_id),
         )
         if is_chosen:
             st.badge("chosen", icon=":material/check:", color="green")
@@ -111,7 +111,7 @@ def draw_questions() -> None:
                     question.page,
                     label="Ask",
                     icon=":material/arrow_forward:",
-                    query_params={"city": get_state().city_id},
+                    query_params=link_to(get_state().city_id),
                 )
             else:
                 st.caption("This version has no answer yet.")

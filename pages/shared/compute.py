@@ -7,6 +7,7 @@ import streamlit as st
 
 from engine import api
 from pages.shared import cache
+from pages.shared.state import keep_tab
 from pages.shared.text import as_text
 
 REFRESH_S = 3
@@ -33,7 +34,8 @@ BADGES = {
 
 @st.fragment(run_every=REFRESH_S)
 def draw_compute() -> None:
-    """Device and workers, kept up to date on their own."""
+    """Device and workers, kept up to date on their own; so is what a reload will find."""
+    keep_tab()
     status = cache.compute().status()
     badge = BADGES["busy" if status.num_running else status.state]
     st.caption(f"Compute on {as_text(status.place)}")

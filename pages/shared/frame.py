@@ -16,7 +16,7 @@ from engine.errors import EngineError
 from pages.shared.citymap import preload
 from pages.shared.compute import draw_compute
 from pages.shared.navigation import PAGES
-from pages.shared.state import AppState, follow_address
+from pages.shared.state import AppState, follow_address, link_to
 from pages.shared.text import as_text
 
 BRAND = Path(__file__).resolve().parents[2] / "assets" / "brand"
@@ -41,7 +41,7 @@ def start_page(title: str) -> AppState:
     state = follow_address()
     with st.sidebar:
         for path, label, icon in PAGES:
-            st.page_link(path, label=label, icon=icon, query_params={"city": state.city_id})
+            st.page_link(path, label=label, icon=icon, query_params=link_to(state.city_id))
         st.divider()
         preload()
         draw_compute()

@@ -1,22 +1,38 @@
 """The only owner of ``st.session_state``: one frozen, typed :class:`AppState`, replaced as a whole.
 
 Widgets keep their own values under their own keys; what the pages need to know of each other is
-here. The city travels in the address as ``?city=…``, so that a link opens what its sender saw.
+here. The city travels in the address as ``?city=…``, so that a link opens what its sender saw, and
+beside it a token, under which the server keeps what the tab was doing: a reload loses nothing (see
+:mod:`pages.shared.tabs`).
 """
 
 import secrets
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from datetime import date, time
+from typing import Any, Final, cast
 
+import numpy as np
 import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from engine.api import JobHandle, Place
 from engine.domain import Question, Result, Scenario
 from engine.errors import EngineError
+from pages.shared.tabs import Memory, Tabs
 
 _KEY = "citybrush"
+_TOKEN_KEY = "citybrush-tab"
+_MAPS = "citymap:"
 DEFAULT_CITY = "adlershof"
+TAB: Final = "tab"
+"""Name of the token in the address."""
+
+SWITCHES: Final = ("sensors-live", "forecast-learned")
+"""Keys of the switches: other widgets that are true or false are buttons, and never restored."""
+
+_PLAIN = (int, float, str, date, time, np.ndarray)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,22 +90,115 @@ class AppState:
 
 
 def get_state() -> AppState:
-    """The state of this tab; on its first run the city is taken from the address."""
+    """The state of this tab; on its first run what the address names is taken up."""
     state = st.session_state.get(_KEY)
-    if not isinstance(state, AppState):
-        state = _keep(AppState(city_id=st.query_params.get("city", DEFAULT_CITY)))
-    return state
+    return state if isinstance(state, AppState) else _begin()
+
+
+def _begin() -> AppState:
+    """Go on from what the address names, or begin with its city."""
+    token = st.query_params.get(TAB, "")
+    taken = _tabs().take(token, _session())
+    if taken is None:
+        return _keep(AppState(city_id=st.query_params.get("city", DEFAULT_CITY)))
+    for key, value in taken.memory.items():
+        st.session_state[key] = value
+    if taken.is_copy:
+        return _part()
+    st.session_state[_TOKEN_KEY] = token
+    return get_state()
+
+
+def _part() -> AppState:
+    """Go on beside a session that has the same work; what runs stays with that one."""
+    own = secrets.token_hex(8)
+    st.session_state[_KEY] = replace(get_state(), session_id=own, asked={})
+    st.session_state[_TOKEN_KEY] = _tabs().begin(_session(), _memory())
+    return get_state()
 
 
 def follow_address() -> AppState:
-    """The state of this tab, of the city in the address: the browser's Back may name another."""
+    """The state of this tab, of the city in the address: the browser's Back may name another.
+
+    The address gets the tab's token, if it lacks it.
+    """
     state = get_state()
     named = st.query_params.get("city", state.city_id)
-    return state if named == state.city_id else choose_city(named)
+    if named != state.city_id:
+        choose_city(named)
+    if _TOKEN_KEY not in st.session_state:
+        st.session_state[_TOKEN_KEY] = _tabs().begin(_session(), _memory())
+    elif not keep_tab():
+        _part()
+    token = st.session_state[_TOKEN_KEY]
+    if st.query_params.get(TAB) != token:
+        st.query_params[TAB] = token
+    return get_state()
+
+
+def link_to(city_id: str) -> dict[str, str]:
+    """What the address of a page says after the question mark.
+
+    Args:
+        city_id: the city that the page shall show.
+    """
+    token = st.session_state.get(_TOKEN_KEY)
+    return {"city": city_id, **({TAB: token} if token else {})}
+
+
+@st.cache_resource(show_spinner=False)
+def _tabs() -> Tabs:
+    return Tabs(_is_open, _cancel)
+
+
+def _session() -> str:
+    context = get_script_run_ctx()
+    return context.session_id if context is not None else ""
+
+
+def _is_open(session: str) -> bool:
+    # "is True": a test's runtime answers with something else
+    return runtime.exists() and runtime.get_instance().is_active_session(session) is True
+
+
+def _cancel(memory: Memory) -> None:
+    """Cancel what runs for a tab."""
+    state = memory.get(_KEY)
+    if isinstance(state, AppState):
+        for asked in state.asked.values():
+            asked.handle.cancel()
+
+
+def keep_tab() -> bool:
+    """Keep what this tab is doing for a reload; false if another session goes on with it."""
+    token = st.session_state.get(_TOKEN_KEY)
+    return token is None or _tabs().keep(token, _session(), _memory())
+
+
+def _memory() -> Memory:
+    return {str(key): value for key, value in st.session_state.items() if _is_kept(key, value)}
+
+
+def _is_kept(key: object, value: object) -> bool:
+    """Whether a value outlives a reload: choices and edits do, messages to the browser do not."""
+    if key == _KEY:
+        return True
+    if str(key).startswith(_MAPS):
+        return not isinstance(value, tuple)
+    if key == _TOKEN_KEY or (isinstance(value, bool) and key not in SWITCHES):
+        return False
+    return _is_plain(value)
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_is_plain(part) for part in value)
+    return isinstance(value, _PLAIN)
 
 
 def _keep(state: AppState) -> AppState:
     st.session_state[_KEY] = state
+    keep_tab()
     return state
 
 

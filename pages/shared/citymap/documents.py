@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from pages.shared.citymap.component import is_new_here
-from pages.shared.state import component_state
+from pages.shared.state import component_state, keep_tab
 
 T = TypeVar("T")
 
@@ -71,6 +71,7 @@ def take_edit(
         return document
     document = replace(document, revision=revision, content=content)
     component_state()[_slot(key)] = document
+    keep_tab()
     return document
 
 

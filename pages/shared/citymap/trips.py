@@ -14,7 +14,7 @@ from pages.shared.citymap.component import mount
 from pages.shared.citymap.documents import cached_payload
 from pages.shared.citymap.options import MapOptions
 from pages.shared.citymap.payload import deck_to_json, digest_of, encode_payload
-from pages.shared.state import component_state
+from pages.shared.state import component_state, keep_tab
 
 MAX_POINTS = 2_000_000
 ScreenLine = tuple[float, float, float, float]
@@ -135,6 +135,7 @@ def _line(key: str, told: Mapping[str, Any] | None) -> ScreenLine | None:
     store, slot = component_state(), f"citymap:{key}:line"
     if told is not None and told.get("map") == key:
         store[slot] = told.get("line")
+        keep_tab()
     kept = store.get(slot)
     if not isinstance(kept, list) or len(kept) != 4:
         return None
