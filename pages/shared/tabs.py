@@ -18,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-MAX_TABS = 32
+MAX_TABS = 64
 MAX_AGE_S = 24 * 3600.0
 ORPHAN_S = 600.0
 """A tab that is gone for so long does not come back for its running jobs."""
