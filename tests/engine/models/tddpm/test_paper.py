@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from engine.models.tddpm import paper
 from engine.models.tddpm.network import NetworkConfig
 from engine.models.tddpm.occupancy import CityMap, cut_regions
 from engine.models.tddpm.paper import (
@@ -89,6 +92,19 @@ def test_pieces_lie_in_regions_by_their_share():
         here = np.linalg.norm(start - middle, axis=1) < 1
         assert here.mean() == pytest.approx(weight, abs=0.07)
     np.testing.assert_array_equal(trips.points_m, collect_pieces(model, city, 400, seed=1).points_m)
+
+
+def test_pieces_do_not_depend_on_those_beside_them(monkeypatch):
+    city = CityMap(np.ones((80, 80)), 0.0, 4_000.0, 50.0)
+    lengths = np.arange(13.0)
+    network = JointDenoiser(replace(SMALL, num_steps=10))
+    model = PaperModel(network, lengths, 5.0, 3_200.0)
+    made = []
+    for rows in (1, 7, 400):
+        monkeypatch.setattr(paper, "ROWS_AT_ONCE", rows)
+        made.append(collect_pieces(model, city, 40, seed=1).points_m)
+    np.testing.assert_allclose(made[0], made[2], atol=0.01)
+    np.testing.assert_allclose(made[1], made[2], atol=0.01)
 
 
 def test_lengths_are_counted():
