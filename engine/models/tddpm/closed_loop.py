@@ -26,6 +26,8 @@ PRIOR_POINTS = 0.5
 """Points that a match cell is expected to hold at least, so that rare cells do not rule."""
 MAX_PASSES = 6
 """Rounds over the trips of a chunk in which each may change to another of its tries."""
+MISFIT_OF_A_POINT = 1.0
+"""A trip e times too long or too short costs so much for every point."""
 CROSSING_STEP = 0.25
 """Points between two points of a trip are looked at this often per cell side."""
 
@@ -77,18 +79,26 @@ class OccupancyLedger:
         deficit = wanted * total - have * (wanted / np.maximum(share, 1e-300))
         return np.maximum(deficit, 0.05 * wanted * num_next)
 
-    def choose(self, tries: Tracks, slot: Indices, allowed: NDArray[np.bool_]) -> Indices:
+    def choose(
+        self,
+        tries: Tracks,
+        slot: Indices,
+        allowed: NDArray[np.bool_],
+        misfit: Floats | None = None,
+    ) -> Indices:
         """The try to keep of each slot: one after the other, then again with all others known.
 
         Args:
             tries: M trips.
             slot: (M,) which trip each is a try of; ascending.
             allowed: (M,) tries that may be kept.
+            misfit: (M,) of each try's length, which counts for every point; None if not known.
 
         Returns:
             Indices of the tries kept, ascending; a slot without an allowed try has none.
         """
         counts = self._count(tries)
+        misfits = np.zeros(len(tries)) if misfit is None else MISFIT_OF_A_POINT * misfit
         end_cells = self._ends.cells_of(tries) if self._ends else None
         num_trips = (self._ends.num_trips if self._ends else 0) + len(np.unique(slot))
         wanted = self._share * (self._have.sum() + _mean_points(tries, slot))
@@ -106,7 +116,7 @@ class OccupancyLedger:
                 if kept[number] >= 0:
                     self._add(counts, end_cells, kept[number], -1)
                 costs = [
-                    self._cost(counts, index, wanted, per_point=not number_of_pass)
+                    self._cost(counts, index, wanted, misfits[index], is_first=not number_of_pass)
                     + self._cost_of_ends(end_cells, index, num_trips)
                     for index in tries_of
                 ]
@@ -130,14 +140,22 @@ class OccupancyLedger:
         return self._ends.cost(end_cells[index], num_trips)
 
     def _cost(
-        self, counts: sparse.csr_matrix, index: int, wanted: Floats, *, per_point: bool
+        self,
+        counts: sparse.csr_matrix,
+        index: int,
+        wanted: Floats,
+        misfit: float,
+        *,
+        is_first: bool,
     ) -> float:
-        """Change of the squared distance if this trip were kept, over its points if asked."""
+        """Change of the squared distance if this trip were kept; over its points at first."""
         row = slice(*counts.indptr[index : index + 2])
         cells, added = counts.indices[row], counts.data[row]
         scale = wanted[cells] + PRIOR_POINTS
         change = 2 * added * (self._have[cells] - wanted[cells]) + added**2
-        return float((change / scale).sum() / (max(added.sum(), 1) if per_point else 1))
+        num_points = max(float(added.sum()), 1.0)
+        cost = float((change / scale).sum()) + misfit * num_points
+        return cost / num_points if is_first else cost
 
     def _count(self, tracks: Tracks) -> sparse.csr_matrix:
         """(M, Q) points of each trip in each match cell."""

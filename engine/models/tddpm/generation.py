@@ -25,6 +25,7 @@ from engine.models.tddpm.sampling import SamplerConfig, sample_pieces
 from engine.models.tddpm.settling import Settler, SettlingConfig
 from engine.models.tddpm.tracks import Floats, Indices, Tracks, join_tracks
 from engine.models.tddpm.trip_ends import EndsRule
+from engine.models.tddpm.trip_lengths import LengthLoop, planned_lengths_m
 
 MAX_TRIPS = 10_000_000
 FIRST_CHUNK = 32
@@ -182,6 +183,7 @@ class _TripSource:
         self._maps = MapCache(model.network)
         self.ledger = OccupancyLedger(city, self._regions, model.ends)
         self._settler = Settler(city, config.settling) if config.settling else None
+        self._lengths = LengthLoop(model.step_s)
 
     def make(self, number: int, num: int) -> Tracks:
         """``num`` trips of chunk ``number`` that pass no fence."""
@@ -200,13 +202,14 @@ class _TripSource:
                 wanted = draw_plan(rng, num_open, model.prior, model.piece_points, config.wishes)
             slot = np.repeat(np.arange(len(open_slots)), config.tries)
             plan = self._place(rng, wanted.select(open_slots[slot]))
-            tries = builder.build(plan)
+            tries = builder.build(self._lengths.told(plan))
             if self._settler is not None:
                 tries = self._settler.settle(tries, rng, planned_lengths_m(plan, tries))
+            misfit = self._lengths.note(plan, tries)
             allowed = ~self._strays(tries)
             for fence in self._fences:
                 allowed &= ~fence.entered(tries)
-            kept = self.ledger.choose(tries, slot, allowed)
+            kept = self.ledger.choose(tries, slot, allowed, misfit)
             if len(kept):
                 parts.append(tries.select(kept))
                 if self._settler is not None:
@@ -237,13 +240,6 @@ class _TripSource:
             expected = float(plan.num_points.sum()) / self._config.tries
             weight = self.ledger.region_weights(expected)
         return assign_regions(rng, plan, self._regions, weight, self._model.busy_length)
-
-
-def planned_lengths_m(plan: TripPlan, tracks: Tracks) -> Floats | None:
-    """(N,) lengths of trips of a plan, as far as they came; None if the plan knows no speeds."""
-    if plan.speed_m_s is None:
-        return None
-    return np.asarray(plan.speed_m_s * (tracks.num_points - 1) * tracks.step_s)
 
 
 class MapCache:

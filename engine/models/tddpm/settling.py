@@ -21,6 +21,8 @@ from engine.errors import ScenarioError
 from engine.models.tddpm.occupancy import CityMap
 from engine.models.tddpm.tracks import Floats, Indices, Tracks, path_lengths_m
 
+GROUND_FACTOR = 4
+"""Cells of a raster that shows streets on the side of a map's cell: 9 m for regions of 2.3 km."""
 _FLOOR = 1e-6
 """Pull of an empty cell over that of the busiest one: a trip may have no way around it."""
 _MOST = 1_000.0
@@ -49,7 +51,7 @@ class SettlingConfig:
     spread_cells: float = 12.0
     drift_cells: float = 0.4
     smooth_points: int = 9
-    calm_points: tuple[int, ...] = (5, 9, 17, 33, 65)
+    calm_points: tuple[int, ...] = (3, 5, 9, 17, 33, 65)
     ground: CityMap | None = None
 
     def __post_init__(self) -> None:
@@ -60,8 +62,14 @@ class SettlingConfig:
             raise ScenarioError("The settings by which trips are moved do not fit.", str(self))
 
     def on_ground(self, ground: CityMap) -> "SettlingConfig":
-        """For a raster that shows streets: less far, and each point freer of the one before."""
-        return replace(self, reach=12, drift_cells=1.2, smooth_points=3, ground=ground)
+        """For a raster that shows streets: less far, and each point freer of the one before.
+
+        Trips that are calm find their streets better there.
+        """
+        calm = tuple(n for n in self.calm_points if n >= 5)
+        return replace(
+            self, reach=12, drift_cells=1.2, smooth_points=3, calm_points=calm, ground=ground
+        )
 
     def steps(self) -> Floats:
         """(D,) displacements along one axis, cells."""
