@@ -36,6 +36,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     sample.add_argument("--points", type=Path, required=True, help="points whose map is followed")
     sample.add_argument("--trips", type=int, default=256)
     sample.add_argument("--out", type=Path, required=True, help="table to write, .csv or .parquet")
+    _add_survey(sample)
     _add_sampler(sample)
     sample.set_defaults(run=run_sample)
     _add_import(commands)
@@ -67,6 +68,7 @@ def add_bench(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
         metavar="STEPS",
         help="measure the same network with so many ancestral steps as well",
     )
+    _add_survey(bench)
     bench.add_argument("--max-trips", type=int, default=5_000, help="trips of each method")
     bench.add_argument("--seeds", type=int, default=3, help="sampling seeds; mean and spread")
     bench.add_argument("--json", type=Path, help="file for the figures; standard output if none")
@@ -113,6 +115,15 @@ def run_import(args: argparse.Namespace) -> int:
     return 0
 
 
+def _add_survey(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--survey",
+        action="store_true",
+        help="trips are as long and as fast as those of the points, by counts of them, "
+        "as a travel survey tells; otherwise as in training",
+    )
+
+
 def _add_sampler(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--evaluations", type=int, help="steps from noise to trips")
@@ -120,7 +131,12 @@ def _add_sampler(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--eta", type=float, help="fresh noise; 0 for none, 1 is ancestral")
     parser.add_argument("--correction", type=float, help="of second order, 0 to 1")
     parser.add_argument("--guidance", type=float, help="above 1 the map counts for more")
-    parser.add_argument("--tries", type=int, default=2, help="of each trip; the best is kept")
+    parser.add_argument(
+        "--tries",
+        type=int,
+        help="of each trip; the best is kept. By default 3 where trips are moved onto the map, "
+        "otherwise 2",
+    )
     parser.add_argument(
         "--as-sampled", action="store_true", help="do not move trips onto the map's busy places"
     )
@@ -132,10 +148,13 @@ def run_sample(args: argparse.Namespace) -> int:
     from engine.evaluation.trajectories_bench import city_of, ground_of
     from engine.models.tddpm.generation import generate_trips
     from engine.models.tddpm.paper import PaperModel, generate_pieces
+    from engine.models.tddpm.prior import count_trips
     from engine.models.tddpm.tracks import join_tracks
 
     model = load_named(args.weights)
     tracks, plane = read_tracks(args.points)
+    if args.survey and not isinstance(model, PaperModel):
+        model = replace(model, prior=count_trips(tracks))
     bounds = bounds_of(tracks)
     city = city_of(tracks, bounds, model.side_m)
     if isinstance(model, PaperModel):
@@ -179,7 +198,7 @@ def run_bench(args: argparse.Namespace) -> int:
         real = drop_twins(real)
     if args.inside:
         real = cut_inside(real, DegreeBox(*args.inside), plane)
-    data = BenchData(real, training, max_trips=args.max_trips)
+    data = BenchData(real, training, max_trips=args.max_trips, survey=args.survey)
     runs = []
     for seed in range(args.seed, args.seed + args.seeds):
         runs.append(bench_trajectories(models, data, seed, _tell))
@@ -334,7 +353,8 @@ def _generation(args: argparse.Namespace, *, is_settled: bool) -> "GenerationCon
     asked = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     sampler = replace(FOR_SETTLING if is_settled else SamplerConfig(), **asked)
     settling = SettlingConfig() if is_settled else None
-    return GenerationConfig(sampler, tries=args.tries, wishes=wishes, settling=settling)
+    tries = args.tries if args.tries is not None else (3 if is_settled else 2)
+    return GenerationConfig(sampler, tries=tries, wishes=wishes, settling=settling)
 
 
 def _tell(text: str) -> None:

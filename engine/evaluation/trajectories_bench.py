@@ -4,12 +4,15 @@ The real trips are split into two random halves A and B. Every method is given t
 all of them, makes as many trips as A holds, and is compared with B; so is A itself. All
 comparisons then have the same sizes, and A's is the floor of what can be expected.
 
+With a survey, every method is also told how many of the real trips there are by duration, hour and
+mean speed, as a travel survey would tell: a map of points does not say how long trips are.
+
 Copies are looked for only where the training trips are at hand.
 """
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +26,13 @@ from engine.models.tddpm.generation import GenerationConfig, TrajectoryModel, ge
 from engine.models.tddpm.occupancy import CityMap, map_of_points
 from engine.models.tddpm.paper import PaperModel, collect_pieces
 from engine.models.tddpm.prior import TripPrior, count_trips
+from engine.models.tddpm.settling import GROUND_FACTOR
 from engine.models.tddpm.tracks import Tracks, join_tracks
 from engine.models.walk_baselines.guided_walk import fit_walk, walk_trips
 from engine.models.walk_baselines.resampling import resample_trips
 from engine.models.walk_baselines.shortest_paths import StreetGraph, graph_of_map, path_trips
 
 FLOOR = "real-halves"
-GROUND_FACTOR = 4
-"""Cells of the finer raster on the side of a cell of a region's map: 9 m for regions of 2.3 km."""
 MAX_GROUND_CELLS = 1_000_000
 Measures = dict[str, float | int | None]
 Listener = Callable[[str], None]
@@ -48,6 +50,7 @@ class BenchData:
         streets: the network, or None where streets are not known.
         streets_m: (S, 2) points along the streets.
         max_trips: compare at most so many trips; a random part of the real ones.
+        survey: whether methods are told how long and how fast the real trips are.
     """
 
     real: Tracks
@@ -55,6 +58,26 @@ class BenchData:
     streets: StreetGraph | None = None
     streets_m: NDArray[np.floating] | None = None
     max_trips: int = 20_000
+    survey: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What every method is asked for.
+
+    Args:
+        city: the map.
+        ground: the same on a finer raster, where there is one.
+        num: number of trips.
+        seed: of everything.
+        survey: how long and how fast the trips are; None leaves that to the method.
+    """
+
+    city: CityMap
+    ground: CityMap | None
+    num: int
+    seed: int
+    survey: TripPrior | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,15 +101,14 @@ class Maker:
 
     Args:
         side_m: side of its regions, metres: its map has 64 cells on that side.
-        make: trips for (map, the same map on a finer raster where there is one, number of trips,
-            seed).
+        make: trips for what is asked.
         frame: the only place that it knows, whose plane the real trips lie on; None for a model
             of any place.
         settles: whether it moves trips onto a map, and so makes use of a finer one.
     """
 
     side_m: float
-    make: Callable[[CityMap, CityMap | None, int, int], Made]
+    make: Callable[[Asked], Made]
     frame: CityFrame | None = None
     settles: bool = False
 
@@ -112,10 +134,12 @@ def our_maker(
         frame: of a model that knows one city only.
     """
 
-    def make(city: CityMap, ground: CityMap | None, num: int, seed: int) -> Made:
+    def make(asked: Asked) -> Made:
         started = time.perf_counter()
         parts, first_s = [], None
-        for chunk in generate_trips(model, city, num, seed, config.on_ground(ground)):
+        told = replace(model, prior=asked.survey or model.prior)
+        how = config.on_ground(asked.ground)
+        for chunk in generate_trips(told, asked.city, asked.num, asked.seed, how):
             parts.append(chunk.tracks)
             first_s = first_s or time.perf_counter() - started
         guided = 2 if config.sampler.guidance > 1 else 1
@@ -125,10 +149,14 @@ def our_maker(
 
 
 def paper_maker(model: PaperModel) -> Maker:
-    """The paper's system: all steps of its chain, pieces of regions as trips."""
+    """The paper's system: all steps of its chain, pieces of regions as trips.
 
-    def make(city: CityMap, _ground: CityMap | None, num: int, seed: int) -> Made:
-        return Made(collect_pieces(model, city, num, seed), model.network.config.num_steps)
+    It has no use for a survey: its pieces are as long as those of its training.
+    """
+
+    def make(asked: Asked) -> Made:
+        pieces = collect_pieces(model, asked.city, asked.num, asked.seed)
+        return Made(pieces, model.network.config.num_steps)
 
     return Maker(model.side_m, make)
 
@@ -156,8 +184,9 @@ def bench_trajectories(
     grounds = {name: maker.ground_of(real, bounds) for name, maker in models.items()}
     known = [ground for ground in grounds.values() if ground is not None]
     finest = min(known, key=lambda ground: ground.cell_m, default=None)
-    baselines = _baselines(data, first, real, bounds, finest)
-    methods = {**_model_methods(models, grounds, real, bounds), **baselines}
+    survey = count_trips(real) if data.survey else None
+    baselines = _baselines(data, first, _Given(real, bounds, finest, survey))
+    methods = {**_model_methods(models, grounds, _Given(real, bounds, None, survey)), **baselines}
     results = {FLOOR: _measure(Made(first), 0.0, second, bounds, data)}
     for name, method in methods.items():
         listen(name)
@@ -183,29 +212,35 @@ def _with_ratios(results: dict[str, Measures], models: tuple[str, ...]) -> dict[
 _Method = Callable[[int, int], Made]
 
 
+@dataclass(frozen=True, eq=False)
+class _Given:
+    """The real trips, and what all methods are given of them."""
+
+    real: Tracks
+    bounds: Bounds
+    ground: CityMap | None
+    survey: TripPrior | None
+
+
 def _model_methods(
-    models: Mapping[str, Maker],
-    grounds: Mapping[str, CityMap | None],
-    real: Tracks,
-    bounds: Bounds,
+    models: Mapping[str, Maker], grounds: Mapping[str, CityMap | None], given: _Given
 ) -> dict[str, _Method]:
     def method(maker: Maker, ground: CityMap | None) -> _Method:
-        city = maker.map_of(real, bounds)
-        return lambda num, seed: maker.make(city, ground, num, seed)
+        city = maker.map_of(given.real, given.bounds)
+        return lambda num, seed: maker.make(Asked(city, ground, num, seed, given.survey))
 
     return {name: method(maker, grounds[name]) for name, maker in models.items()}
 
 
-def _baselines(
-    data: BenchData, first: Tracks, real: Tracks, bounds: Bounds, ground: CityMap | None
-) -> dict[str, _Method]:
+def _baselines(data: BenchData, first: Tracks, given: _Given) -> dict[str, _Method]:
     """The baselines, fitted to the training trips where there are any.
 
     Where a model is given a finer map, the walk is tried on that too.
     """
     fitted = data.training or first
-    city = city_of(real, bounds, side_m=None)
-    prior: TripPrior = count_trips(fitted)
+    ground, survey = given.ground, given.survey
+    city = city_of(given.real, given.bounds, side_m=None)
+    prior: TripPrior = survey or count_trips(fitted)
     walk = fit_walk(fitted)
     graph = data.streets or graph_of_map(city, walk.speed_m_s)
 
@@ -218,18 +253,19 @@ def _baselines(
         return Made(walk_trips(ground or city, prior, walk, num, fitted.step_s, rng))
 
     def shortest(num: int, seed: int) -> Made:
-        return Made(path_trips(graph, city, num, fitted.step_s, np.random.default_rng((seed, 2))))
+        rng = np.random.default_rng((seed, 2))
+        return Made(path_trips(graph, city, num, fitted.step_s, rng, survey))
 
     def resampled(num: int, seed: int) -> Made:
         rng = np.random.default_rng((seed, 3))
-        return Made(resample_trips(fitted, city, num, rng))
+        return Made(resample_trips(fitted, city, num, rng, survey=survey))
 
     methods: dict[str, _Method] = {"markov-walk": walked, "shortest-paths": shortest}
     if ground is not None:
         methods["markov-walk-fine"] = walked_finely
     # without training trips, resampling would draw from the trips that its map was made of;
     # where none of them ever was, it has nothing to draw from
-    if data.training is not None and _passes(data.training, bounds):
+    if data.training is not None and _passes(data.training, given.bounds):
         methods["resampling"] = resampled
     return methods
 

@@ -1,5 +1,7 @@
 """How long trips take, when they begin and how fast they are: what is drawn before any point is.
 
+It is that of the training trips, or that of a city in which somebody asked: a travel survey.
+
 Only counts of trips by duration, hour and mean speed are kept, no trip of anybody.
 """
 
@@ -78,12 +80,38 @@ class TripPrior:
         start_s = low[column] + rng.random(num) * (high - low)[column]
         return points, start_s % (NUM_HOURS * HOUR_S)
 
+    def weigh(self, tracks: Tracks, weight: Floats) -> Floats:
+        """Weights of trips, changed so that durations and speeds together have these counts.
+
+        Post-stratification: every class of duration and speed that has a trip of a positive
+        weight receives its share; what is in the others is left out.
+
+        Args:
+            tracks: N trips.
+            weight: (N,) non-negative.
+
+        Returns:
+            (N,) weights that sum to 1.
+
+        Raises:
+            InputError: speeds were not counted, or no trip is like those that were.
+        """
+        if self.speeds is None:
+            raise InputError("The survey does not count trips by speed.")
+        number = _classes(tracks, self.edges)
+        lasting = (tracks.num_points >= self.edges[0]) & (tracks.num_points < self.edges[-1])
+        weight = weight * lasting
+        have = np.bincount(number, weight, minlength=self.speeds.size)
+        out = weight * self.speeds.ravel()[number] / np.where(have > 0, have, 1)[number]
+        if not out.sum() > 0:
+            raise InputError("No trip is as long and as fast as those of the survey.")
+        return np.asarray(out / out.sum())
+
     def draw_speeds(self, rng: np.random.Generator, num_points: Indices) -> Floats | None:
         """(N,) mean speeds of trips of so many points, metres a second; None if not counted."""
         if self.speeds is None:
             return None
-        row = np.searchsorted(self.edges, num_points, side="right") - 1
-        counts = self.speeds[np.clip(row, 0, len(self.speeds) - 1)]
+        counts = self.speeds[_rows(num_points, self.edges)]
         # of a duration that nobody had, nothing is known but the speeds of all
         counts = np.where(counts.sum(axis=1, keepdims=True) > 0, counts, self.speeds.sum(axis=0))
         ends = counts.cumsum(axis=1)
@@ -98,15 +126,28 @@ def count_trips(tracks: Tracks, num_bins: int = NUM_BINS) -> TripPrior:
     points = tracks.num_points
     low, high = int(points.min()), int(points.max()) + 1
     edges = np.unique(np.round(np.geomspace(low, high, num_bins + 1)))
-    row = np.searchsorted(edges, points, side="right") - 1
+    row = _rows(points, edges)
     hour = (tracks.start_s % (NUM_HOURS * HOUR_S) // HOUR_S).astype(np.int64)
     counts = np.bincount(row * NUM_HOURS + hour, minlength=(len(edges) - 1) * NUM_HOURS)
     num_speeds = len(SPEED_EDGES_M_S) - 1
-    speed = path_lengths_m(tracks) / np.maximum((points - 1) * tracks.step_s, tracks.step_s)
-    column = np.clip(np.searchsorted(SPEED_EDGES_M_S, speed, side="right") - 1, 0, num_speeds - 1)
-    speeds = np.bincount(row * num_speeds + column, minlength=(len(edges) - 1) * num_speeds)
+    speeds = np.bincount(_classes(tracks, edges), minlength=(len(edges) - 1) * num_speeds)
     return TripPrior(
         edges,
         counts.reshape(-1, NUM_HOURS).astype(np.float64),
         speeds.reshape(-1, num_speeds).astype(np.float64),
     )
+
+
+def _classes(tracks: Tracks, edges: Floats) -> Indices:
+    """(N,) flat numbers of the classes of duration and mean speed that trips lie in."""
+    num_speeds = len(SPEED_EDGES_M_S) - 1
+    lasting_s = np.maximum((tracks.num_points - 1) * tracks.step_s, tracks.step_s)
+    speed = path_lengths_m(tracks) / lasting_s
+    column = np.clip(np.searchsorted(SPEED_EDGES_M_S, speed, side="right") - 1, 0, num_speeds - 1)
+    return np.asarray(_rows(tracks.num_points, edges) * num_speeds + column)
+
+
+def _rows(num_points: Indices, edges: Floats) -> Indices:
+    """(N,) bins of duration; shorter and longer trips count at the ends."""
+    row = np.searchsorted(edges, num_points, side="right") - 1
+    return np.asarray(np.clip(row, 0, len(edges) - 2))

@@ -11,6 +11,7 @@ from engine.errors import InputError
 from engine.models.tddpm.closed_loop import touches
 from engine.models.tddpm.expansion import likelier_weights
 from engine.models.tddpm.occupancy import CityMap
+from engine.models.tddpm.prior import TripPrior
 from engine.models.tddpm.tracks import Floats, Tracks
 
 MATCH_FACTOR = 3
@@ -45,6 +46,7 @@ def resample_trips(
     num_trips: int,
     rng: np.random.Generator,
     blocked: NDArray[np.bool_] | None = None,
+    survey: TripPrior | None = None,
 ) -> Tracks:
     """Training trips drawn with replacement, by the weights of :func:`fit_weights`.
 
@@ -54,15 +56,18 @@ def resample_trips(
         num_trips: number of trips.
         rng: of the draw.
         blocked: (Y, X) cells; trips that enter one are not drawn.
+        survey: durations and speeds that the trips are to have; None leaves them to the map.
 
     Raises:
-        InputError: no trip is left.
+        InputError: no trip is left, or none is like those of the survey.
     """
     if blocked is not None:
         training = training.select(~touches(training, city, blocked))
     if not len(training):
         raise InputError("Every training trip enters a blocked place.")
     weight = fit_weights(training, city)
+    if survey is not None:
+        weight = survey.weigh(training, weight)
     return training.select(rng.choice(len(training), size=num_trips, p=weight))
 
 

@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 
 from engine.errors import InputError
 from engine.models.tddpm.occupancy import CityMap
+from engine.models.tddpm.prior import TripPrior
 from engine.models.tddpm.tracks import Floats, Indices, Tracks, tracks_from_trips
 from engine.models.walk_baselines.guided_walk import draw_places
 
@@ -93,12 +94,19 @@ def graph_of_map(city: CityMap, speed_m_s: float) -> StreetGraph:
 
 
 def path_trips(
-    graph: StreetGraph, city: CityMap, num_trips: int, step_s: float, rng: np.random.Generator
+    graph: StreetGraph,
+    city: CityMap,
+    num_trips: int,
+    step_s: float,
+    rng: np.random.Generator,
+    survey: TripPrior | None = None,
 ) -> Tracks:
     """Trips along shortest paths, at the edges' speeds.
 
     Origins and destinations are the nodes closest to places drawn from the map, within the
-    largest part of the network that is connected. Pairs of the same node are drawn again.
+    largest part of the network that is connected. Pairs of the same node are drawn again. Where
+    a survey tells how long trips take, a duration is drawn for each, and of the destinations drawn
+    the one that is reached in about that time is taken.
 
     Raises:
         InputError: the network has no two connected nodes.
@@ -117,10 +125,14 @@ def path_trips(
         # the trips are shared out evenly over the origins
         wanted = num_trips * (index + 1) // len(origins) - num_trips * index // len(origins)
         targets = reachable[tree.query(draw_places(city, 4 * wanted + 4, rng))[1]]
-        targets = targets[targets != origins[index]][:wanted]
+        targets = targets[targets != origins[index]]
         cost, before = dijkstra(
             matrix, indices=int(origins[index]), return_predecessors=True, limit=np.inf
         )
+        if survey is not None and len(targets):
+            wished_s = survey.draw(rng, wanted)[0] * step_s
+            targets = targets[np.abs(np.log(cost[targets] / wished_s[:, None])).argmin(axis=1)]
+        targets = targets[:wanted]
         trips += [_travel(graph, cost, before, int(target), step_s) for target in targets]
     return tracks_from_trips(trips, step_s)
 

@@ -2,6 +2,7 @@ import argparse
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -96,6 +97,32 @@ def test_bench_writes_every_method_with_its_spread(weights, points, tmp_path, ca
         results["ours"]
     )
     assert "markov-walk" in capsys.readouterr().err
+
+
+def test_a_survey_tells_models_and_baselines_how_long_trips_are(
+    weights, points, tmp_path, monkeypatch
+):
+    from engine.evaluation import trajectories_bench
+
+    asked = []
+    real = trajectories_bench.our_maker
+
+    def spy(*args):
+        maker = real(*args)
+        return replace(maker, make=lambda given: (asked.append(given.survey), maker.make(given))[1])
+
+    monkeypatch.setattr(trajectories_bench, "our_maker", spy)
+    words = ("bench", "trajectories", "--weights", weights, "--points", points, "--hold-out")
+    few = ("--seeds", 1, "--evaluations", 1, "--max-trips", 5, "--json")
+    for survey in ((), ("--survey",)):
+        assert run(*words, *survey, *few, tmp_path / "bench.json") == 0
+    assert asked[0] is None
+    assert asked[1].counts.sum() == 10
+    files = [tmp_path / name for name in ("weights.csv", "survey.csv")]
+    for survey, file in zip(((), ("--survey",)), files, strict=True):
+        words = ("trajectories", "sample", "--weights", weights, "--points", points)
+        assert run(*words, *survey, "--trips", 4, "--evaluations", 1, "--out", file) == 0
+    assert files[0].read_bytes() != files[1].read_bytes()
 
 
 @pytest.mark.thorough
