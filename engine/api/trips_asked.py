@@ -182,7 +182,16 @@ def moved_traffic(city: City, when: When, scenario: Scenario) -> NDArray[np.floa
 
 def rasters_of(question: TripQuestion, known: KnownCity) -> tuple[CityMap, CityMap]:
     """The model's raster, brought to the map of the day and to the edited one."""
+    return _brought(known.usual, question, known)
+
+
+def grounds_of(question: TripQuestion, known: KnownCity) -> tuple[CityMap | None, CityMap | None]:
+    """The same on the raster that shows streets, where there is one."""
+    return (None, None) if known.ground is None else _brought(known.ground, question, known)
+
+
+def _brought(usual: CityMap, question: TripQuestion, known: KnownCity) -> tuple[CityMap, CityMap]:
     plane = known.frame.plane
-    shown = painted_occupancy(known.usual, question.city.grid, plane)
-    before = apply_painted(known.usual, shown, question.base, plane)
+    shown = painted_occupancy(usual, question.city.grid, plane)
+    before = apply_painted(usual, shown, question.base, plane)
     return before, apply_painted(before, question.base, question.target, plane)

@@ -18,6 +18,7 @@ from engine import __version__
 from engine.api.trips_asked import (
     DAY_S,
     TripQuestion,
+    grounds_of,
     rasters_of,
     read_question,
     utc_offset_s,
@@ -42,8 +43,8 @@ from engine.models.tddpm.city_trips import CityFrame
 from engine.models.tddpm.closed_loop import Fence
 from engine.models.tddpm.coupling import split_number
 from engine.models.tddpm.generation import GenerationConfig, generate_trips
-from engine.models.tddpm.occupancy import CityMap
-from engine.models.tddpm.sampling import SamplerConfig
+from engine.models.tddpm.sampling import FOR_SETTLING, SamplerConfig
+from engine.models.tddpm.settling import SettlingConfig
 from engine.models.tddpm.tracks import Tracks, join_tracks
 
 
@@ -57,6 +58,8 @@ class Stoppable(Protocol):
 SHOWN_TRIPS = 300
 """Trips that are sent while the rest are being made."""
 SAMPLER, TRIES = SamplerConfig(), 2
+OF_ELSEWHERE = GenerationConfig(FOR_SETTLING, tries=3, settling=SettlingConfig())
+"""How a model that does not know the city's streets makes trips: they are moved onto them."""
 
 
 def run(request: dict[str, Any], context: Stoppable) -> Generator[Progress, None, dict[str, Any]]:
@@ -118,23 +121,25 @@ def _make_trips(question: TripQuestion, known: KnownCity, context: Stoppable) ->
     maps = rasters_of(question, known)
     # a model of other cities knows no purposes; the maps are those of the purpose already
     wishes = question.wishes if known.is_own else replace(question.wishes, purpose=None)
-    config = GenerationConfig(SAMPLER, TRIES, wishes=wishes)
+    usual_way = GenerationConfig(SAMPLER, TRIES) if known.is_own else OF_ELSEWHERE
+    config = replace(usual_way, wishes=wishes)
+    grounds = grounds_of(question, known)
 
     def listen(_done: int, _total: int) -> None:
         context.raise_if_cancelled()
 
-    def stream(city: CityMap, num: int, fences: Sequence[Fence]) -> Iterator[Tracks]:
+    def stream(version: int, num: int, fences: Sequence[Fence]) -> Iterator[Tracks]:
         if not num:
             return
-        seed = question.scenario.seed
-        for chunk in generate_trips(model, city, num, seed, config, fences, listen):
+        seed, how = question.scenario.seed, config.on_ground(grounds[version])
+        for chunk in generate_trips(model, maps[version], num, seed, how, fences, listen):
             yield chunk.tracks
 
     if is_same(maps, question.fences):
-        yield from stream(maps[0], question.num_trips, ())
+        yield from stream(0, question.num_trips, ())
         return
     first, second = split_number(question.num_trips)
-    halves = stream(maps[0], first, ()), stream(maps[1], second, question.fences)
+    halves = stream(0, first, ()), stream(1, second, question.fences)
     for before, after in zip_longest(*halves):
         yield from (part for part in (before, after) if part is not None)
 

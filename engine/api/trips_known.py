@@ -1,6 +1,6 @@
 """What a worker has to know of a city to make trips in it; read once and kept."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from engine.models.tddpm.city_trips import (
 )
 from engine.models.tddpm.generation import TrajectoryModel
 from engine.models.tddpm.occupancy import CityMap
+from engine.models.tddpm.prior import count_trips
+from engine.models.tddpm.settling import GROUND_FACTOR
 from engine.models.tddpm.tracks import Tracks
 
 KNOWN_TRIPS = 20_000
@@ -37,6 +39,7 @@ class KnownCity:
         most_moved: largest share of the traffic that an edit moved in training.
         training: some of the trips that were trained on.
         held_out: some of the trips of other days.
+        ground: their points on a raster that shows streets, for a model that does not know them.
     """
 
     model: TrajectoryModel | None
@@ -46,6 +49,7 @@ class KnownCity:
     most_moved: float
     training: Tracks
     held_out: Tracks
+    ground: CityMap | None = None
 
     @property
     def is_own(self) -> bool:
@@ -73,12 +77,18 @@ def know_city(city: City) -> KnownCity:
         open_days, other_days = split_days(batches, city)
         training = _limit(tracks_of(open_days, frame, purposes), KNOWN_TRIPS)
         held_out = _limit(tracks_of(other_days, frame, purposes), HELD_OUT_TRIPS)
+        ground = None
         if model is not None and model.usual is not None:
             usual, moved = frame.raster_of(model.usual), model.most_moved
         else:
             usual, moved = frame.raster(training), most_moved(city)
+            # the family's trips are those of other cities; here it is known how long they are
+            model = replace(model, prior=count_trips(training)) if model else None
+            ground = frame.raster(training, GROUND_FACTOR)
         _kept.clear()
-        _kept[city.digest] = KnownCity(model, purposes, frame, usual, moved, training, held_out)
+        _kept[city.digest] = KnownCity(
+            model, purposes, frame, usual, moved, training, held_out, ground
+        )
     return _kept[city.digest]
 
 

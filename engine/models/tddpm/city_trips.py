@@ -57,10 +57,16 @@ class CityFrame:
         """(2,) middle of the region."""
         return np.zeros(2)
 
-    def raster(self, tracks: Tracks) -> CityMap:
-        """How many points of trips lie in each cell of the region."""
+    def raster(self, tracks: Tracks, factor: int = 1) -> CityMap:
+        """How many points of trips lie in each cell of the region.
+
+        Args:
+            tracks: the trips.
+            factor: cells on the side of one of the region's.
+        """
         half = self.side_m / 2
-        return map_of_points(tracks.points_m, self.cell_m, (-half, -half, half - 1e-6, half - 1e-6))
+        box = (-half, -half, half - 1e-6, half - 1e-6)
+        return map_of_points(tracks.points_m, self.cell_m / factor, box)
 
     def raster_of(self, counts: Floats | None) -> CityMap:
         """Counts of the region as a raster.

@@ -16,6 +16,7 @@ from engine.api.trips_bench import bench_simulator, mean_agreement
 from engine.api.truth import run as run_truth
 from engine.domain import BlockCells, CloseStreets, SetOccupancy
 from engine.errors import InputError, OccupancyError, ScenarioError, WeightsError
+from engine.models.tddpm.prior import count_trips
 
 DAY, HOURS = date(2025, 5, 28), (7.0, 9.0)
 
@@ -320,6 +321,9 @@ def test_a_city_without_own_weights_is_offered_those_of_the_family(city, base, w
     assert api.is_foreign(city)
     assert api.trip_methods(city) == (api.Method.RECORDED, api.Method.MODEL)
     assert api.trip_skill(city) is None
+    known = trips_known.know_city(city)
+    # as long as trips are here, not as in the family's cities
+    np.testing.assert_array_equal(known.model.prior.counts, count_trips(known.training).counts)
     row, col = np.unravel_index(np.argmax(base), base.shape)
     blocked = BlockCells(((int(row), int(col)),))
     purpose = api.trip_purposes(city)[0]
@@ -327,6 +331,10 @@ def test_a_city_without_own_weights_is_offered_those_of_the_family(city, base, w
     result = answer(scenario((blocked,), **more))
     assert len(result.arrays["after/offsets"]) > 12
     assert result.metrics["blocked_entered"] == 0
+    # they are on the city's streets, which the family does not know
+    points = known.frame.plane.to_metres(*np.concatenate(api.made_trips(result, "after").paths).T)
+    on_street = known.ground.counts.ravel()[known.ground.cell_of(points)] > 0
+    assert on_street.mean() > 0.7
     assert result.metrics["mismatch_after"] < 0.6
 
 
