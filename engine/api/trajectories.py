@@ -42,6 +42,9 @@ from engine.models.tddpm.tracks import EARTH_RADIUS_M
 FUNCTION = "engine.api.trips_job.run"
 STEP_S = 5.0
 MAX_TRIPS = 20_000
+VERSIONS = ("before", "after")
+SPREAD_S = 600.0
+"""Departures of the vehicles that one trip stands for lie so far around its own, when shown."""
 
 
 class Follow(StrEnum):
@@ -187,33 +190,49 @@ def made_trips(result: Result, version: str, most: int | None = None) -> MadeTri
 
 
 def typical_trips(result: Result, version: str, most: int) -> MadeTrips:
-    """Trips of ``before`` or ``after`` to look at, each with a chance in proportion to its factor.
+    """The traffic of ``before`` or ``after`` in motion: a trip as often as it stands for vehicles.
 
-    A trip has the same random number in both versions, so that it is seen in both wherever its
-    factor is alike (Ohlsson 1995, in Business Survey Methods, chapter 9).
+    Both versions show the same share of their vehicles (:func:`shown_share`). The first of a trip's
+    vehicles leaves when the trip does, the others at most ``SPREAD_S`` earlier or later within the
+    asked hours: a sample is expanded without all of them driving in one spot. A trip has the same
+    random numbers in both versions, so that a vehicle is seen in both wherever its factor is alike
+    (Ohlsson 1995, in Business Survey Methods, chapter 9).
 
     Args:
         result: an answer with trips.
         version: which.
-        most: how many are expected; all where there are fewer.
+        most: how many vehicles are expected in the busier version.
     """
-    factors = expansion_of(result, version)
-    luck = np.random.default_rng(len(factors)).random(len(factors))
-    chosen = np.flatnonzero(luck < _chances(factors, most))
+    share = shown_share(result, most)
+    wanted = share * expansion_of(result, version)
+    generator = np.random.default_rng(len(wanted))
+    counts = np.floor(wanted + generator.random(len(wanted))).astype(np.int64)
+    counts[wanted.argmax()] = max(1, counts[wanted.argmax()])
+    highest = max(float(expansion_of(result, name).max()) for name in VERSIONS)
+    shifts = generator.uniform(-SPREAD_S, SPREAD_S, (len(wanted), int(share * highest) + 1))
+    shifts[:, 0] = 0.0
+    begin_s, end_s = (
+        3_600 * float(result.scenario.parameters[name] or 0) for name in ("begin_h", "end_h")
+    )
     trips = made_trips(result, version)
-    return MadeTrips(tuple(trips.paths[i] for i in chosen), tuple(trips.times_s[i] for i in chosen))
+    paths, times = [], []
+    for trip, count in enumerate(counts):
+        own_s = trips.times_s[trip]
+        for shift in shifts[trip, :count]:
+            paths.append(trips.paths[trip])
+            times.append(own_s + _kept_within(own_s[0] + shift, begin_s, end_s) - own_s[0])
+    return MadeTrips(tuple(paths), tuple(times))
 
 
-def _chances(factors: NDArray[np.float64], most: int) -> NDArray[np.float64]:
-    """(N,) in proportion to the factors as far as 1 allows, together ``most``."""
-    sure = np.zeros(len(factors), dtype=bool)
-    while sure.sum() < min(most, len(factors)):
-        rest = (most - sure.sum()) / factors[~sure].sum()
-        risen = ~sure & (factors * rest >= 1)
-        if not risen.any():
-            return np.where(sure, 1.0, factors * rest)
-        sure |= risen
-    return np.ones(len(factors))
+def shown_share(result: Result, most: int) -> float:
+    """Share of all vehicles that :func:`typical_trips` shows, the same in both versions."""
+    return min(1.0, most / max(float(expansion_of(result, name).sum()) for name in VERSIONS))
+
+
+def _kept_within(moment_s: float, begin_s: float, end_s: float) -> float:
+    """A moment mirrored at the ends of the asked hours."""
+    inside = begin_s + abs(moment_s - begin_s)
+    return max(begin_s, end_s - abs(end_s - inside))
 
 
 def lengths_and_durations(
@@ -331,6 +350,7 @@ __all__ = [
     "made_trips",
     "painted_edits",
     "read_trips",
+    "shown_share",
     "simple_ways",
     "trip_purposes",
     "trips_scenario",

@@ -33,7 +33,7 @@ RUNS = ("untouched", "edited", "again")
 MAPS = ("flow", "occupancy")
 TRIP_RUNS = ("untouched", "edited")
 """Runs whose trips are kept; trip for trip the same vehicles, where they drive in both."""
-SHOWN_TRIPS = 400
+SHOWN_TRIPS = 2_000
 STEP = timedelta(minutes=30)
 _KEPT_DAYS = 6
 _CHANCE_SEED_STEP = 1_000_003

@@ -34,12 +34,15 @@ DIVERGING_LIGHT: Final = (
     "022a70 044d87 2575a1 6aa4c1 b0cfde ebe6e2 e4bea8 d29470 c06b3a a13c0b 731406"
 )
 DIVERGING_DARK: Final = (
-    "93affa 56a2d7 307a9e 1e4d63 112630 190c09 351000 5b1d08 904430 c07165 f4a3a1"
+    "93affa 71a8e7 529ed1 3d88b2 2c7192 3a424b 853c28 a15443 bb6c60 d78880 f4a3a1"
 )
+"""Of berlin the outer 55 % of each half: its black middle cannot be told from dark paper."""
+
 CATEGORICAL: Final = "0072b2 e69f00 009e73 cc79a7 56b4e9 d55e00 f0e442 999999"
 
 _FADE_IN: Final = (0, 110, 190, 230, 250)
 _FADE_DIVERGING: Final = {5: 0, 4: 150, 6: 150, 3: 225, 7: 225}
+_FADE_DIVERGING_DARK: Final = {5: 0, 4: 210, 6: 210, 3: 235, 7: 235}
 
 
 class ScaleKind(StrEnum):
@@ -72,10 +75,10 @@ def sequential_stops(palette: str) -> dict[str, list[Color]]:
 
 
 def diverging_stops() -> dict[str, list[Color]]:
-    """Colours from negative to positive, pale (or dark) in the middle."""
+    """Colours from negative to positive, transparent in the middle."""
     return {
         "light": _colors(DIVERGING_LIGHT, _FADE_DIVERGING),
-        "dark": _colors(DIVERGING_DARK, _FADE_DIVERGING),
+        "dark": _colors(DIVERGING_DARK, _FADE_DIVERGING_DARK),
     }
 
 

@@ -154,6 +154,7 @@ def _draw_map(shown: Shown, views: list[str]) -> int | None:
             label=f"The next hour in {shown.city.title}",
             height=MAP_HEIGHT_PX,
             basemap=cache.basemap(shown.city),
+            noun="sensor",
         ),
         version=(result.digest, tuple(views)),
     )

@@ -10,7 +10,14 @@ from pages.shared.state import get_state
 from pages.shared.text import clock
 
 MAP_HEIGHT_PX = 560
-SHOWN_TRIPS = 400
+SHOWN_VEHICLES = 2_000
+LOOP_S = 90.0
+"""The asked hours pass in so many seconds of the user."""
+
+TRAILS = 35
+"""So many vehicles and their trails are to be seen at once, on average."""
+
+TRAIL_STEP_S, MOST_TRAIL_S = 60, 900
 SIDE_BY_SIDE, ONE_MAP = "Side by side", "In one map"
 
 
@@ -33,30 +40,57 @@ def draw_moving(city: api.City, result: Result) -> None:
     groups = []
     for title, source, version in sources:
         if source is result:
-            trips = api.typical_trips(source, version, SHOWN_TRIPS)
+            trips = api.typical_trips(source, version, SHOWN_VEHICLES)
         else:
-            trips = api.made_trips(source, version, SHOWN_TRIPS)
+            trips = api.made_trips(source, version)
         groups.append(TripGroup(title, trips.paths, trips.times_s))
     line = view_trips(
         groups,
         key=f"trips-moving-{city.id}",
         options=MapOptions(
-            label=f"Moving trips, {city.title}", height=MAP_HEIGHT_PX, basemap=cache.basemap(city)
+            label=f"Moving trips, {city.title}",
+            height=MAP_HEIGHT_PX,
+            basemap=cache.basemap(city),
+            is_3d=False,
         ),
-        motion=TripMotion(side_by_side=layout == SIDE_BY_SIDE, speed=120.0),
+        motion=_motion(result, len(groups[0].paths), layout == SIDE_BY_SIDE),
         version=(result.digest, truth.digest if truth else ""),
         countable=True,
     )
     _draw_crossings(result, line)
-    shown = min(SHOWN_TRIPS, int(result.metrics["trips"]))
+    st.caption(_shown_text(result, truth))
+
+
+def _hours(result: Result) -> tuple[float, float]:
+    begin, end = (float(result.scenario.parameters[name] or 0) for name in ("begin_h", "end_h"))
+    return begin, end
+
+
+def _motion(result: Result, vehicles: int, side_by_side: bool) -> TripMotion:
+    """Speed and trails with which movement is seen all over the city, however long the hours."""
+    begin, end = _hours(result)
+    span_s = 3_600 * (end - begin)
+    steps = round(TRAILS * span_s / vehicles / TRAIL_STEP_S)
+    trail_s = min(max(2, steps) * TRAIL_STEP_S, MOST_TRAIL_S)
+    return TripMotion(trail_s, span_s / LOOP_S, side_by_side)
+
+
+def _shown_text(result: Result, truth: Result | None) -> str:
+    share = api.shown_share(result, SHOWN_VEHICLES)
+    each = f"one of {1 / share:,.1f} vehicles" if share < 1 else "one vehicle"
     words = (
-        f"About {shown:,} of {result.metrics['trips']:,.0f} trips of either version are shown, "
-        "drawn by how many vehicles each stands for. A trip is the same in both wherever your "
-        "changes allow it."
+        f"A dot is {each} on the way at the time that the clock shows; its trail is where it was "
+        f"before. {result.metrics['trips']:,.0f} trips were made of either version: each is seen "
+        "as often as it stands for vehicles, leaving up to 10 minutes around its own time. A "
+        "vehicle is the same in both wherever your changes allow it."
     )
     if truth is not None:
-        words += " The simulator's are some of the trips that it drove in both runs."
-    st.caption(words)
+        shown, driven = (
+            len(truth.arrays["untouched/start_s"]),
+            truth.metrics["untouched/trips_done"],
+        )
+        words += f" Of the simulator's {driven:,.0f} trips, {shown:,} are shown."
+    return words
 
 
 def _draw_crossings(result: Result, line: ScreenLine | None) -> None:
@@ -68,7 +102,7 @@ def _draw_crossings(result: Result, line: ScreenLine | None) -> None:
         )
         return
     ways = api.count_crossings(result, line)
-    begin, end = (float(result.scenario.parameters[name] or 0) for name in ("begin_h", "end_h"))
+    begin, end = _hours(result)
     with st.container(horizontal=True, gap="large"):
         for way in ways:
             st.metric(

@@ -1,5 +1,6 @@
 """The page "The next hour", its jobs run at once in this process instead of by a worker."""
 
+import json
 from datetime import time
 from pathlib import Path
 
@@ -37,8 +38,6 @@ def texts(page):
 
 def curve(page):
     """Names of the lines of the sensor's curve."""
-    import json
-
     figures = [json.loads(found.proto.spec) for found in page.get("plotly_chart")]
     return {line.get("name") for line in figures[0]["data"]}
 
@@ -50,6 +49,16 @@ def test_the_page_answers_by_itself(jobs):
     assert {"measured", "forecast", "90 % band", "usual", "measured later"} <= curve(page)
     assert "Off by on average, this hour" in texts(page)
     assert [metric.label for metric in page.metric] == ["in 15 min", "in 30 min", "in 60 min"]
+
+
+def test_on_the_map_one_chooses_a_sensor_and_no_cell(jobs):
+    messages = [one.proto.bytes for one in run().get("bidi_component")]
+    (header,) = [
+        json.loads(found[8 : 8 + int.from_bytes(found[4:8], "little")])
+        for found in messages
+        if found
+    ]
+    assert header["noun"] == "sensor"
 
 
 def test_a_map_of_the_change_says_that_nothing_was_changed(jobs):

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,30 @@ def test_the_answer_shows_figures_range_privacy_and_files(offline, answered):
     assert "Within range" in words(app)
     assert "left out, not sent round it" in words(app).replace("\\", "")
     assert "here a simple way is ahead" in words(app)
+
+
+def moving(app):
+    """The message to the browser of the moving trips."""
+    for one in app.get("bidi_component"):
+        size = int.from_bytes(one.proto.bytes[4:8], "little")
+        header = json.loads(one.proto.bytes[8 : 8 + size] or "{}")
+        if header.get("kind") == "trips":
+            return header
+    raise AssertionError("no trips move")
+
+
+def test_as_many_vehicles_move_as_fit_and_the_hours_pass_in_a_minute_or_two(offline, answered):
+    app = run("adlershof", AppState(answered={Question.TRAJECTORIES: answered}))
+    header = moving(app)
+    trips = header["trips"]
+    shown = [group["starts"]["count"] for group in trips["groups"]]
+    # sixty trips were made, which stand for thousands of vehicles
+    share = api.shown_share(answered.result, 2_000)
+    assert max(shown) == pytest.approx(2_000, rel=0.1)
+    assert f"one of {1 / share:,.1f} vehicles" in words(app)
+    assert 60 <= (trips["end"] - trips["begin"]) / trips["speed"] <= 120
+    assert 120 <= trips["trail"] <= 900
+    assert not header["is3d"]
 
 
 def test_the_answer_says_what_was_asked_and_is_marked_once_the_question_changes(offline, answered):

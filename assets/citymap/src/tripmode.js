@@ -1,5 +1,6 @@
 /** Trajectories as moving trails: several groups overlaid or side by side, coloured by group or attribute. */
 import {TripsLayer} from '@deck.gl/geo-layers';
+import {ScatterplotLayer} from '@deck.gl/layers';
 import {Scale, formatCount, formatNumber} from './colors.js';
 import {legendCard} from './furniture.js';
 import {LinePen} from './linepen.js';
@@ -9,6 +10,11 @@ import {group, iconButton, setPressed} from './toolbar.js';
 import {LINE_SHORTCUTS} from './tools.js';
 
 const REACH_PX = 14;
+/** Trips that begin after each other share a layer; one in which nothing moves now is not drawn. */
+const CHUNK = 100;
+const TRAIL_PX = 3;
+const HEAD_PX = 3.2;
+const ON_TOP = {depthCompare: 'always'};
 
 export class TripMode {
   constructor(map, spec) {
@@ -36,7 +42,7 @@ export class TripMode {
       const from = g.starts[i], to = g.starts[i + 1] ?? g.times.length;
       return {group: k, index: i, path: g.positions.subarray(2 * from, 2 * to), times: g.times.subarray(from, to), attribute: g.attribute?.[i] ?? NaN, name: g.names?.[i] ?? ''};
     });
-    return {...g, trips};
+    return {...g, trips, chunks: chunksOf(trips)};
   }
 
   #buildControls() {
@@ -99,13 +105,35 @@ export class TripMode {
 
   layers() {
     this.map.readout.textContent = this.summary();
-    return this.groups.map(g => new TripsLayer({
-      id: `${this.sideBySide ? g.id : 'main'}/trips-${g.id}`, data: g.trips, positionFormat: 'XY',
+    const trails = this.groups.flatMap(g => g.chunks.map((chunk, k) => this.#trails(g, chunk, k)));
+    return [...trails, ...this.groups.map(g => this.#heads(g))];
+  }
+
+  #layerId(g, name) { return `${this.sideBySide ? g.id : 'main'}/${name}-${g.id}`; }
+
+  #trails(g, chunk, k) {
+    const id = this.#layerId(g, `trips${k}`), visible = chunk.begin <= this.now && this.now <= chunk.end + this.trail;
+    if (!visible && chunk.layer?.id === id && !chunk.layer.props.visible) return chunk.layer;
+    chunk.layer = new TripsLayer({
+      id, visible, data: chunk.trips, positionFormat: 'XY',
       getPath: trip => trip.path, getTimestamps: trip => trip.times, getColor: trip => this.#color(g, trip),
       updateTriggers: {getColor: [this.byAttribute, this.map.themeName]},
       currentTime: this.now, trailLength: this.trail, fadeTrail: true, capRounded: true, jointRounded: true,
-      widthUnits: 'pixels', getWidth: 4.5, opacity: 0.92, parameters: {depthCompare: 'always'},
-    }));
+      widthUnits: 'pixels', getWidth: TRAIL_PX, opacity: this.byAttribute ? 0.92 : 0.6, parameters: ON_TOP,
+    });
+    return chunk.layer;
+  }
+
+  /** A dot for each vehicle that is on the way now. */
+  #heads(g) {
+    const dark = this.map.themeName === 'dark', {paper} = this.map.theme;
+    const data = g.chunks.filter(chunk => chunk.begin <= this.now && this.now <= chunk.end).flatMap(chunk => chunk.trips)
+      .map(trip => ({at: this.#head(trip), color: this.#color(g, trip)})).filter(head => head.at);
+    return new ScatterplotLayer({
+      id: this.#layerId(g, 'heads'), data, getPosition: head => head.at, getFillColor: head => head.color.slice(0, 3).map(c => dark ? c + (255 - c) * 0.7 : c * 0.7),
+      stroked: !dark, getLineColor: paper, lineWidthUnits: 'pixels', getLineWidth: 1,
+      radiusUnits: 'pixels', getRadius: HEAD_PX, parameters: ON_TOP,
+    });
   }
 
   #color(g, trip) {
@@ -201,6 +229,15 @@ export class TripMode {
     this.pen?.show(null);
     this.pen?.hideCursor();
   }
+}
+
+/** Trips in the order of their begin, a hundred at a time, with the time in which any of them moves. */
+function chunksOf(trips) {
+  const ordered = [...trips].sort((a, b) => a.times[0] - b.times[0]);
+  return Array.from({length: Math.ceil(ordered.length / CHUNK)}, (_, k) => {
+    const some = ordered.slice(k * CHUNK, (k + 1) * CHUNK);
+    return {trips: some, begin: some[0].times[0], end: Math.max(...some.map(trip => trip.times.at(-1))), layer: null};
+  });
 }
 
 export function clockText(seconds) {

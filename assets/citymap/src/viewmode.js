@@ -159,18 +159,18 @@ export class ViewMode {
   }
 
   valuesText(i) { return this.views.map(view => `${view.title}: ${view.used.text(view.shown[i])}`).join('; '); }
-  summary() { return this.selected >= 0 ? `${this.placeText(this.selected)}  ·  ${this.valuesText(this.selected)}` : 'Click a cell to choose it'; }
+  summary() { return this.selected >= 0 ? `${this.placeText(this.selected)}  ·  ${this.valuesText(this.selected)}` : `Click a ${this.map.payload.noun} to choose it`; }
 
   tableSources() {
-    const {topology} = this;
+    const {topology} = this, noun = capital(this.map.payload.noun);
     const places = topology.kind === 'grid'
       ? [{title: 'Row', numeric: true, get: i => String(topology.place(i).row + 1)}, {title: 'Column', numeric: true, get: i => String(topology.place(i).col + 1)}]
-      : [{title: 'Hexagon', get: i => topology.place(i).id}];
+      : [{title: noun === 'Cell' ? 'Hexagon' : noun, get: i => topology.place(i).id}];
     const columns = [...places, ...this.views.map(view => ({
       title: view.used.unit ? `${view.title} (${view.used.unit})` : view.title, numeric: true,
       get: i => (view.used.categorical ? view.used.text(view.shown[i]) : view.used.number(view.shown[i])),
     }))];
-    return [{name: 'Cells', columns, count: topology.count, onRow: i => this.#outline('row', i)}];
+    return [{name: `${noun}s`, columns, count: topology.count, onRow: i => this.#outline('row', i)}];
   }
 
   key(event) {
@@ -214,3 +214,5 @@ function colorOf(scale, value) {
   const [r, g, b, a] = scale.color(value);
   return a ? `rgb(${r},${g},${b})` : null;
 }
+
+const capital = word => word[0].toUpperCase() + word.slice(1);

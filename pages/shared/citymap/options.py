@@ -23,6 +23,7 @@ class MapOptions:
         basemap: the city below the cells.
         is_3d: begin with columns (views and trips; a map to paint begins flat).
         table_open: begin with the table twin open beside the map.
+        noun: what a cell stands for.
     """
 
     label: str = "City map"
@@ -30,6 +31,7 @@ class MapOptions:
     basemap: Basemap = field(default_factory=Basemap)
     is_3d: bool = True
     table_open: bool = False
+    noun: str = "cell"
 
     def __post_init__(self) -> None:
         if not MIN_HEIGHT_PX <= self.height <= MAX_HEIGHT_PX:
@@ -49,6 +51,7 @@ class MapOptions:
             "bounds": [float(edge) for edge in bounds],
             "is3d": is_3d,
             "tableOpen": self.table_open,
+            "noun": self.noun,
             "themes": THEMES,
             "remote": remote_tiles(),
         }

@@ -103,8 +103,8 @@ def view_maps(  # noqa: PLR0913
     content = [np.asarray(view.values) for view in views] if version is None else [version]
     scales = [(view.title, view.scale) for view in views]
     identity = cells if isinstance(cells, Grid) else cells.ids
-    look = (options.label, options.height, options.is_3d, options.basemap.digest, shared_scale)
-    token = digest_of("view", identity, scales, frames, look, *content)
+    look = (options.label, options.height, options.is_3d, options.basemap.digest, options.noun)
+    token = digest_of("view", identity, scales, frames, look, shared_scale, *content)
 
     def encode() -> bytes:
         return _encode(key, cells, views, frames, options, shared_scale, tell_when_drawn)

@@ -11,6 +11,7 @@ import pytest
 
 from engine import api
 from engine.api import trips_bench, trips_known, trips_maps, trips_skill
+from engine.api.trajectories import SPREAD_S, STEP_S
 from engine.api.trips_bench import answer_here as answer
 from engine.api.trips_bench import bench_simulator, mean_agreement
 from engine.api.truth import run as run_truth
@@ -82,16 +83,44 @@ def test_trips_change_only_where_they_have_to(closed):
     before, after = (api.made_trips(closed, version).paths for version in ("before", "after"))
     same = [np.array_equal(*pair) for pair in zip(before, after, strict=True)]
     assert 0.5 < np.mean(same) < 1
-    # those that are looked at are drawn by what they stand for
-    for version in ("before", "after"):
-        shown = api.typical_trips(closed, version, 50)
-        assert 30 < len(shown.paths) < 70
-        assert len(shown.times_s[0]) == len(shown.paths[0])
-    assert len(api.typical_trips(closed, "before", 1_000).paths) == 200
     row, col = np.unravel_index(
         closed.arrays["maps/change"].argmin(), closed.arrays["maps/change"].shape
     )
     assert closed.arrays["maps/after"][row, col] < closed.arrays["maps/before"][row, col]
+
+
+@pytest.mark.parametrize("most", [50, 500, 1_000_000])
+def test_trips_are_seen_as_often_as_they_stand_for_vehicles(closed, most):
+    share = api.shown_share(closed, most)
+    totals = [api.expansion_of(closed, version).sum() for version in ("before", "after")]
+    assert share * max(totals) == pytest.approx(min(most, max(totals)))
+    begin_s, end_s = (3_600 * closed.scenario.parameters[name] for name in ("begin_h", "end_h"))
+    for version, total in zip(("before", "after"), totals, strict=True):
+        shown = api.typical_trips(closed, version, most)
+        assert len(shown.paths) == pytest.approx(share * total, rel=0.2)
+        made = api.made_trips(closed, version)
+        own_s: dict[bytes, list[float]] = {}
+        for path, times in zip(made.paths, made.times_s, strict=True):
+            own_s.setdefault(path.tobytes(), []).append(times[0])
+        starts = np.array([times[0] for times in shown.times_s])
+        assert ((starts >= begin_s) & (starts <= end_s)).all()
+        for path, times in zip(shown.paths, shown.times_s, strict=True):
+            assert min(abs(times[0] - own) for own in own_s[path.tobytes()]) <= SPREAD_S
+            np.testing.assert_allclose(np.diff(times), STEP_S)
+
+
+def test_a_vehicle_is_the_same_in_both_versions_where_nothing_changed(closed):
+    before, after = (api.typical_trips(closed, version, 500) for version in ("before", "after"))
+    keys = [
+        {
+            (round(times[0], 3), path.tobytes())
+            for path, times in zip(one.paths, one.times_s, strict=True)
+        }
+        for one in (before, after)
+    ]
+    assert len(keys[0] & keys[1]) > 0.3 * len(keys[0])
+    again = api.typical_trips(closed, "before", 500)
+    np.testing.assert_array_equal(np.concatenate(again.times_s), np.concatenate(before.times_s))
 
 
 def test_simple_ways_stand_beside_the_answer(closed):
