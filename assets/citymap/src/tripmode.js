@@ -34,7 +34,7 @@ export class TripMode {
     this.bars.bottom.push(this.time.node);
     if (spec.countable) this.pen = new LinePen(map, map.payload.key, line => this.#lineDrawn(line));
     this.#buildControls();
-    this.show(spec.begin + (spec.end - spec.begin) * 0.1);
+    this.show(this.#firstRush());
   }
 
   #group(g, k) {
@@ -43,6 +43,13 @@ export class TripMode {
       return {group: k, index: i, path: g.positions.subarray(2 * from, 2 * to), times: g.times.subarray(from, to), attribute: g.attribute?.[i] ?? NaN, name: g.names?.[i] ?? ''};
     });
     return {...g, trips, chunks: chunksOf(trips)};
+  }
+
+  /** The first moment at which nearly as many as ever are on the way: there is something to see from the start. */
+  #firstRush() {
+    const {begin, end} = this.spec, moments = Array.from({length: 60}, (_, i) => begin + (end - begin) * i / 60);
+    const counts = moments.map(t => this.groups.reduce((sum, g) => sum + moving(g, t), 0));
+    return moments[counts.findIndex(count => count >= 0.8 * Math.max(...counts))];
   }
 
   #buildControls() {
@@ -185,8 +192,7 @@ export class TripMode {
   }
 
   summary() {
-    const moving = g => g.trips.reduce((n, trip) => n + (trip.times[0] <= this.now && this.now <= trip.times[trip.times.length - 1] ? 1 : 0), 0);
-    return `On the way at ${clockText(this.now)}  ·  ${this.groups.map(g => `${g.title} ${formatCount(moving(g))} of ${formatCount(g.trips.length)}`).join('  ·  ')}`;
+    return `On the way at ${clockText(this.now)}  ·  ${this.groups.map(g => `${g.title} ${formatCount(moving(g, this.now))} of ${formatCount(g.trips.length)}`).join('  ·  ')}`;
   }
 
   tableSources() {
@@ -239,6 +245,9 @@ function chunksOf(trips) {
     return {trips: some, begin: some[0].times[0], end: Math.max(...some.map(trip => trip.times.at(-1))), layer: null};
   });
 }
+
+/** How many trips of a group are on the way. */
+const moving = (g, now) => g.trips.reduce((n, {times}) => n + (times[0] <= now && now <= times[times.length - 1] ? 1 : 0), 0);
 
 export function clockText(seconds) {
   const day = ((Math.floor(seconds) % 86_400) + 86_400) % 86_400;

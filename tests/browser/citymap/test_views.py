@@ -130,6 +130,16 @@ def test_moving_trips(serve, page):
     driver = MapDriver.open(page, serve(APP), map="trips", speed=1)
     driver.assert_alive()
     assert driver.ask("map.mode.groups.length") == 2
+    assert driver.ask(
+        "map.mode.groups.every(g => g.trips.some(({times}) => times[0] <= map.mode.now"
+        " && map.mode.now <= times.at(-1)))"
+    )
+    assert driver.ask(
+        "map.mode.groups.flatMap(g => g.chunks).map(chunk => chunk.trips.length)"
+    ) == [
+        *(100, 50),
+        *(100, 50),
+    ]
     start = driver.ask("map.mode.now")
     driver.button("play").click()
     page.wait_for_function("start => [...__citymap.maps][0].mode.now > start + 20", arg=start)
