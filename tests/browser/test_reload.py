@@ -44,6 +44,9 @@ def paint_and_close(page, address):
     driver.drag(busiest, busiest + 1)
     page.wait_for_function("() => [...__citymap.maps][0].mode.document.painting.numChanged > 0")
     page.get_by_role("button", name="Make the trips").wait_for()
+    # the server has the whole stroke when its total is that of the browser
+    total = page.get_by_test_id("stMetric").filter(has_text="As painted")
+    total.filter(has_text=f"{driver.values().sum():,.0f}").wait_for()
     page.wait_for_url(re.compile(r"city=adlershof.*tab=[\w-]{32}"))
     return edits(driver), page.url
 
