@@ -71,6 +71,9 @@ def test_reload_keeps_edits_and_choices_and_back_leaves_the_page(address, page):
 def test_reload_keeps_the_running_job_and_the_answer(address, new_page):
     page = new_page()
     painted, link = paint_and_close(page, address)
+    # the model takes long enough to be found running
+    page.get_by_role("combobox", name="Made by").click()
+    page.get_by_role("option", name="Trained model").click()
     page.get_by_role("button", name="Make the trips").click()
     page.get_by_role("button", name="Cancel").wait_for()
     reload_question(page)
