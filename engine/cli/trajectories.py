@@ -163,6 +163,7 @@ def run_sample(args: argparse.Namespace) -> int:
         config = _generation(args, is_settled=not args.as_sampled).on_ground(
             ground_of(tracks, bounds, model.side_m)
         )
+        config = replace(config, holds_lengths=args.survey or model.is_of_one_place)
         made = generate_trips(model, city, args.trips, args.seed, config)
         chunks = (chunk.tracks for chunk in made)
     parts = []

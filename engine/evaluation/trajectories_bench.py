@@ -138,7 +138,8 @@ def our_maker(
         started = time.perf_counter()
         parts, first_s = [], None
         told = replace(model, prior=asked.survey or model.prior)
-        how = config.on_ground(asked.ground)
+        is_known = asked.survey is not None or model.is_of_one_place
+        how = replace(config.on_ground(asked.ground), holds_lengths=is_known)
         for chunk in generate_trips(told, asked.city, asked.num, asked.seed, how):
             parts.append(chunk.tracks)
             first_s = first_s or time.perf_counter() - started

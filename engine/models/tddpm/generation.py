@@ -51,6 +51,8 @@ class GenerationConfig:
         follow: draw regions by what is still missing; otherwise by p(r) alone.
         wishes: what the user asks of the trips.
         settling: how tries are moved onto the map before one is kept; None leaves them as sampled.
+        holds_lengths: bring trips to the lengths that are wished for them. Where those are of
+            other cities, the map is met better without.
     """
 
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
@@ -58,6 +60,7 @@ class GenerationConfig:
     follow: bool = True
     wishes: TripWishes = field(default_factory=TripWishes)
     settling: SettlingConfig | None = None
+    holds_lengths: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.tries <= 16:
@@ -96,6 +99,11 @@ class TrajectoryModel:
     most_moved: float = 0.0
     busy_length: float = 0.0
     ends: EndsRule | None = None
+
+    @property
+    def is_of_one_place(self) -> bool:
+        """Whether training saw one place: only of one does a map tell trips' ends."""
+        return self.usual is not None or self.ends is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +191,7 @@ class _TripSource:
         self._maps = MapCache(model.network)
         self.ledger = OccupancyLedger(city, self._regions, model.ends)
         self._settler = Settler(city, config.settling) if config.settling else None
-        self._lengths = LengthLoop(model.step_s)
+        self._lengths = LengthLoop(model.step_s) if config.holds_lengths else None
 
     def make(self, number: int, num: int) -> Tracks:
         """``num`` trips of chunk ``number`` that pass no fence."""
@@ -202,10 +210,10 @@ class _TripSource:
                 wanted = draw_plan(rng, num_open, model.prior, model.piece_points, config.wishes)
             slot = np.repeat(np.arange(len(open_slots)), config.tries)
             plan = self._place(rng, wanted.select(open_slots[slot]))
-            tries = builder.build(self._lengths.told(plan))
+            tries = builder.build(self._lengths.told(plan) if self._lengths else plan)
             if self._settler is not None:
                 tries = self._settler.settle(tries, rng, planned_lengths_m(plan, tries))
-            misfit = self._lengths.note(plan, tries)
+            misfit = self._lengths.note(plan, tries) if self._lengths else None
             allowed = ~self._strays(tries)
             for fence in self._fences:
                 allowed &= ~fence.entered(tries)

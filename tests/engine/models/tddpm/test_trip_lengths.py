@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -53,12 +55,16 @@ def test_trips_of_a_timid_network_soon_have_their_lengths():
     model = TrajectoryModel(Timid(SMALL), prior, 32, 5.0, 2 * HALF_M)
     city = CityMap(np.ones((200, 400)), -9_375.0, 4_687.5, 2 * HALF_M / 64)
     config = GenerationConfig(SamplerConfig(2, eta=0.0), tries=1)
-    means = [
-        path_lengths_m(chunk.tracks).mean() / (20 * 5.0)
-        for chunk in generate_trips(model, city, 800, 0, config)
-    ]
+
+    def speeds(config):
+        chunks = generate_trips(model, city, 800, 0, config)
+        return [path_lengths_m(chunk.tracks).mean() / (20 * 5.0) for chunk in chunks]
+
+    means = speeds(config)
     assert means[0] == pytest.approx(1.5, rel=0.1)
     assert means[-1] == pytest.approx(3.0, rel=0.1)
+    # a wish that is of other cities is not insisted on
+    assert speeds(replace(config, holds_lengths=False))[-1] == pytest.approx(1.5, rel=0.1)
 
 
 def test_what_is_told_moves_against_what_came_out_class_by_class():
