@@ -28,6 +28,8 @@ from pages.shared.trips_question import QUESTION, UNIT, describe
 
 MAP_HEIGHT_PX = 560
 COMPARISON_HEIGHT_PX = 400
+SHIFTED = 0.1
+"""A change of the mean length beyond this part is more than trips of the same people explain."""
 TABS = ("Maps", "Moving trips", "Ask the simulator", "Lengths and times", "Download")
 WAY_WORDS = {
     "model": "Trained model",
@@ -81,7 +83,7 @@ def draw_answer(city: api.City) -> None:
     draw_staleness(Question.TRAJECTORIES, QUESTION)
     st.caption(as_text(describe(answered.scenario, city)))
     _draw_figures(result)
-    _draw_detours(result)
+    _draw_lengths_limit(result)
     _draw_range(result)
     maps, moving, truth, plots, files = st.tabs(TABS)
     with maps:
@@ -141,9 +143,18 @@ def _draw_figures(result: Result) -> None:
         )
 
 
-def _draw_detours(result: Result) -> None:
-    closed = any(isinstance(edit, CloseStreets) for edit in result.scenario.edits)
-    if closed and result.manifest["method"] == api.Method.RECORDED:
+def _draw_lengths_limit(result: Result) -> None:
+    """What the lengths of recorded trips do not say."""
+    if result.manifest["method"] != api.Method.RECORDED:
+        return
+    before_m, after_m = (result.metrics[f"mean_length_{name}_m"] for name in ("before", "after"))
+    if abs(after_m - before_m) > SHIFTED * before_m:
+        st.caption(
+            ":material/straighten: Recorded trips meet your map by standing for more or fewer "
+            f"vehicles: short ones count {'more' if after_m < before_m else 'less'} now. The map "
+            "asks for that, nobody measured it: do not act on the lengths or the number of trips."
+        )
+    if any(isinstance(edit, CloseStreets) for edit in result.scenario.edits):
         st.caption(
             ":material/fork_right: Recorded trips through a closed street are left out, not sent "
             "round it: lengths and times say little about detours. The simulator knows those."

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import streamlit as st
@@ -12,6 +13,7 @@ from engine.compute.jobs import Job
 from engine.compute.service import ComputeService
 from engine.domain import Question
 from engine.errors import ScenarioError
+from pages.shared import trips_answer
 from pages.shared.state import AppState, Asked
 
 APP = str(Path(__file__).parents[2] / "app.py")
@@ -166,3 +168,17 @@ def test_the_answer_says_what_was_asked_and_is_marked_once_the_question_changes(
     (part,) = [choice for choice in app.button_group if choice.label == "Part"]
     part.set_value("What would follow").run()
     assert [warning for warning in app.warning if earlier in warning.proto.title]
+
+
+@pytest.mark.parametrize(("after_m", "told"), [(1_180.0, 0), (761.0, 1), (1_600.0, 1)])
+def test_shifted_lengths_of_recorded_trips_are_explained(monkeypatch, after_m, told):
+    said = []
+    monkeypatch.setattr(trips_answer.st, "caption", said.append)
+    result = SimpleNamespace(
+        manifest={"method": api.Method.RECORDED},
+        metrics={"mean_length_before_m": 1_200.0, "mean_length_after_m": after_m},
+        scenario=SimpleNamespace(edits=()),
+    )
+    trips_answer._draw_lengths_limit(result)
+    assert len(said) == told
+    assert all("do not act on the lengths" in text for text in said)
